@@ -1,6 +1,6 @@
 /*
- * Scoped cleanup by attribute. A type T with a function `void T_free(struct T *)` that takes NULL gets its scoped form
- * with GD_DEFINE_SCOPED(T); gd_move() hands a scoped pointer on and leaves NULL behind.
+ * Scoped cleanup by attribute. A type T with a function `void T_free(struct T *)` that takes NULL gets its
+ * scoped form with GD_DEFINE_SCOPED(T); gd_move() hands a scoped pointer on and leaves NULL behind.
  */
 #ifndef GD_BASE_CLEANUP_H
 #define GD_BASE_CLEANUP_H
@@ -12,18 +12,18 @@
 #define gd_scoped(fn) __attribute__((cleanup(fn)))
 
 /* Take the value of a scoped pointer and leave NULL in it. */
-#define gd_move(pointer)                                                                                               \
-	__extension__({                                                                                                \
-		__typeof__(pointer) gd_moved_ = (pointer);                                                             \
-		(pointer) = NULL;                                                                                      \
-		gd_moved_;                                                                                             \
+#define gd_move(pointer)                                                                                     \
+	__extension__({                                                                                      \
+		__typeof__(pointer) gd_moved_ = (pointer);                                                   \
+		(pointer) = NULL;                                                                            \
+		gd_moved_;                                                                                   \
 	})
 
-#define GD_DEFINE_SCOPED(type)                                                                                         \
-	__attribute__((unused)) static inline void type##_scoped(struct type **object)                                 \
-	{                                                                                                              \
-		type##_free(*object);                                                                                  \
-	}                                                                                                              \
+#define GD_DEFINE_SCOPED(type)                                                                               \
+	__attribute__((unused)) static inline void type##_scoped(struct type **object)                       \
+	{                                                                                                    \
+		type##_free(*object);                                                                        \
+	}                                                                                                    \
 	struct gd_swallow_semicolon
 
 static inline void gd_free_scoped(void *pointer_to_pointer)

@@ -3,7 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static void write_text(struct gd_error *error, enum gd_code code, const char *fix, const char *format, va_list args)
+static void write_text(struct gd_error *error, enum gd_code code, const char *fix, const char *format,
+		       va_list args)
 {
 	memset(error, 0, sizeof *error);
 	error->code = code;

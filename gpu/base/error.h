@@ -1,12 +1,13 @@
 /*
  * The one failure type of the project.
  *
- * An error lives on the caller's stack, is the last argument of every function that can fail, and is written only
- * on failure; such functions return false (or a documented sentinel) and leave their outputs untouched. Nothing here
- * allocates. Any thread.
+ * An error lives on the caller's stack, is the last argument of every function that can fail, and is written
+ * only on failure; such functions return false (or a documented sentinel) and leave their outputs untouched.
+ * Nothing here allocates. Any thread.
  *
  * The code says what the caller may do (numbers and HTTP status: api/problem.h); `native` is the CUresult,
- * nvrtcResult or errno that caused it; the text has the outermost context first; `fix` is what the user should do.
+ * nvrtcResult or errno that caused it; the text has the outermost context first; `fix` is what the user
+ * should do.
  */
 #ifndef GD_BASE_ERROR_H
 #define GD_BASE_ERROR_H
@@ -60,14 +61,16 @@ struct gd_error {
 
 /*
  * Write an error; `fix` may be NULL (a general one is shown then), `format` is printf's. Truncates silently.
- * Always returns false, so that a failing function can end with `return gd_error_set(...)`. `error` may be NULL.
+ * Always returns false, so that a failing function can end with `return gd_error_set(...)`. `error` may be
+ * NULL.
  */
 bool gd_error_set(struct gd_error *error, enum gd_code code, const char *fix, const char *format, ...)
-	__attribute__((format(printf, 4, 5)));
+    __attribute__((format(printf, 4, 5)));
 
-/* As gd_error_set with GD_INTERNAL_STATE, native = errno_value and strerror's text appended. Returns false. */
+/* As gd_error_set with GD_INTERNAL_STATE, native = errno_value and strerror's text appended. Returns false.
+ */
 bool gd_error_errno(struct gd_error *error, int errno_value, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
+    __attribute__((format(printf, 3, 4)));
 
 /* Put "context: " before the text of an error that is set. Returns false. */
 bool gd_error_context(struct gd_error *error, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -1,0 +1,140 @@
+#include "gpu/base/child.h"
+
+#include "gpu/base/cleanup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { ARGUMENTS_MAX = 16 };
+
+static int open_pid(pid_t pid)
+{
+	return (int)syscall(SYS_pidfd_open, pid, 0);
+}
+
+static int spawn(const char *role, const char *const *arguments, const char *const *environment,
+		 int socket_fd, pid_t *out_pid)
+{
+	char parent[24];
+	snprintf(parent, sizeof parent, "%d", (int)getpid());
+	const char *argv[ARGUMENTS_MAX + 3] = {role, parent};
+	size_t count = 2;
+	for (; arguments && arguments[count - 2]; count++) {
+		if (count - 2 >= ARGUMENTS_MAX)
+			return E2BIG;
+		argv[count] = arguments[count - 2];
+	}
+	static const char *const no_environment[] = {NULL};
+	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attributes;
+	int failed = posix_spawn_file_actions_init(&actions);
+	if (failed)
+		return failed;
+	failed = posix_spawnattr_init(&attributes);
+	if (failed) {
+		posix_spawn_file_actions_destroy(&actions);
+		return failed;
+	}
+	sigset_t none, all;
+	sigemptyset(&none);
+	sigfillset(&all);
+	posix_spawnattr_setsigmask(&attributes, &none);
+	posix_spawnattr_setsigdefault(&attributes, &all);
+	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+	failed = posix_spawn_file_actions_adddup2(&actions, socket_fd, GD_CHILD_SOCKET);
+	if (!failed)
+		failed = posix_spawn(out_pid, "/proc/self/exe", &actions, &attributes, (char *const *)argv,
+				     (char *const *)(environment ? environment : no_environment));
+	posix_spawnattr_destroy(&attributes);
+	posix_spawn_file_actions_destroy(&actions);
+	return failed;
+}
+
+bool gd_child_start(const char *role, const char *const *arguments, const char *const *environment,
+		    struct gd_child *out_child, struct gd_error *error)
+{
+	int pair[2];
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
+		return gd_error_errno(error, errno, "cannot make the control socket of %s", role);
+	gd_auto_close int ours = pair[0];
+	/* dup2 onto itself would keep close-on-exec, so the child's end must not be number 3 already */
+	gd_auto_close int theirs = fcntl(pair[1], F_DUPFD_CLOEXEC, GD_CHILD_SOCKET + 1);
+	close(pair[1]);
+	if (theirs < 0)
+		return gd_error_errno(error, errno, "cannot make the control socket of %s", role);
+	pid_t pid = -1;
+	int failed = spawn(role, arguments, environment, theirs, &pid);
+	if (failed)
+		return gd_error_errno(error, failed, "cannot start %s", role);
+	struct gd_child child = {.pid = pid, .pid_fd = open_pid(pid), .socket = -1};
+	if (child.pid_fd < 0) {
+		int why = errno;
+		kill(pid, SIGKILL);
+		waitpid(pid, NULL, 0);
+		return gd_error_errno(error, why, "cannot watch %s", role);
+	}
+	child.socket = gd_move_fd(&ours);
+	*out_child = child;
+	return true;
+}
+
+void gd_child_kill(const struct gd_child *child)
+{
+	if (child->pid > 0)
+		syscall(SYS_pidfd_send_signal, child->pid_fd, SIGKILL, NULL, 0);
+}
+
+static bool take_exit(const struct gd_child *child, int flags, struct gd_child_exit *out_exit)
+{
+	siginfo_t info = {0};
+	int failed;
+	do {
+		failed = waitid(P_PID, (id_t)child->pid, &info, WEXITED | flags);
+	} while (failed < 0 && errno == EINTR);
+	if (failed < 0 || info.si_pid != child->pid)
+		return false;
+	*out_exit = (struct gd_child_exit){.signalled = info.si_code != CLD_EXITED, .value = info.si_status};
+	return true;
+}
+
+bool gd_child_reap(const struct gd_child *child, struct gd_child_exit *out_exit)
+{
+	return child->pid > 0 && take_exit(child, WNOHANG, out_exit);
+}
+
+void gd_child_end(struct gd_child *child)
+{
+	if (child->pid <= 0)
+		return;
+	struct gd_child_exit ignored;
+	gd_child_kill(child);
+	take_exit(child, 0, &ignored);
+	close(child->pid_fd);
+	if (child->socket >= 0)
+		close(child->socket);
+	*child = (struct gd_child){.pid_fd = -1, .socket = -1};
+}
+
+bool gd_child_settle(const char *role, pid_t parent_pid)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	prctl(PR_SET_NAME, role);
+	struct rlimit no_core = {0, 0};
+	setrlimit(RLIMIT_CORE, &no_core);
+	signal(SIGPIPE, SIG_IGN);
+	/* Ctrl-C reaches the whole group; a child ends when the front says so */
+	signal(SIGINT, SIG_IGN);
+	signal(SIGTERM, SIG_IGN);
+	close_range(GD_CHILD_SOCKET + 1, ~0u, 0);
+	return getppid() == parent_pid;
+}
