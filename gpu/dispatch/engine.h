@@ -1,9 +1,10 @@
 /*
- * The front's view of everything about GPUs: devices, their workers, the compiler, the cache of compiled kernels.
+ * The front's view of everything about GPUs: devices, their workers, the compiler, the cache of compiled
+ * kernels.
  *
- * One engine per process, made and run by the supervisor (main thread) on its loop; one lane per shard, used by that
- * shard's thread alone. Calls named gd_lane_… and gd_dispatch_… belong to the lane's thread and call back on it; the
- * others say what they allow. Nothing here blocks: what takes time ends in a callback.
+ * One engine per process, made and run by the supervisor (main thread) on its loop; one lane per shard, used
+ * by that shard's thread alone. Calls named gd_lane_… and gd_dispatch_… belong to the lane's thread and call
+ * back on it; the others say what they allow. Nothing here blocks: what takes time ends in a callback.
  *
  * The front holds no CUDA and no NVRTC and runs no client code; it trusts nothing that it reads from a child.
  */
@@ -12,6 +13,7 @@
 
 #include "gpu/base/error.h"
 #include "gpu/base/loop.h"
+#include "gpu/cache/cache.h"
 #include "gpu/compile/compiler.h"
 #include "gpu/device/device.h"
 #include "gpu/program/artifact.h"
@@ -30,25 +32,26 @@ struct gd_dispatch;
 enum gd_backend { GD_BACKEND_AUTO, GD_BACKEND_CUDA, GD_BACKEND_REFERENCE, GD_BACKEND_ECHO };
 
 struct gd_engine_config {
-	enum gd_backend backend;  /* AUTO: cuda where a GPU answers, else reference */
-	const char *nvrtc;        /* library or its folder; NULL searches */
-	uint32_t lane_count;      /* shards, 1 to 64 */
-	uint32_t compile_jobs;    /* compiles at a time; 0: as many as processors */
+	enum gd_backend backend; /* AUTO: cuda where a GPU answers, else reference */
+	const char *nvrtc;       /* library or its folder; NULL searches */
+	uint32_t lane_count;     /* shards, 1 to 64 */
+	uint32_t compile_jobs;   /* compiles at a time; 0: as many as processors */
 	uint32_t compile_timeout_ms;
 	uint64_t compile_memory_bytes;
-	size_t slab_bytes;        /* per worker and direction; 0: the default of design.md */
-	uint32_t queue_limit;     /* dispatches waiting or running per device before GD_OVERLOADED */
-	size_t cache_bytes;       /* artifacts kept in memory */
+	size_t slab_bytes;    /* per worker and direction; 0: the default of design.md */
+	uint32_t queue_limit; /* dispatches waiting or running per device before GD_OVERLOADED */
+	size_t cache_bytes;   /* artifacts kept in memory */
 	uint32_t cache_entries;
-	uint64_t payload_bytes;   /* device memory for payloads over 1 MiB, per device; 0: half of what is free */
+	uint64_t
+	    payload_bytes; /* device memory for payloads over 1 MiB, per device; 0: half of what is free */
 };
 
 /* Fills the documented defaults. */
 void gd_engine_config_init(struct gd_engine_config *out_config);
 
 /*
- * Start: devices are probed and workers and the compiler started in the background; readiness follows. Supervisor
- * thread. Fails: GD_BACKEND_UNAVAILABLE when the backend that was asked for does not exist here.
+ * Start: devices are probed and workers and the compiler started in the background; readiness follows.
+ * Supervisor thread. Fails: GD_BACKEND_UNAVAILABLE when the backend that was asked for does not exist here.
  */
 bool gd_engine_new(const struct gd_engine_config *config, struct gd_loop *loop, struct gd_engine **out_engine,
 		   struct gd_error *error);
@@ -58,7 +61,7 @@ void gd_engine_free(struct gd_engine *engine);
 enum gd_device_state { GD_DEVICE_STARTING, GD_DEVICE_READY, GD_DEVICE_RECOVERING, GD_DEVICE_UNAVAILABLE };
 
 struct gd_device_status {
-	char id[32];      /* "cuda:0", "reference:0" */
+	char id[32];         /* "cuda:0", "reference:0" */
 	const char *backend; /* "cuda", "reference", "echo" */
 	enum gd_device_state state;
 	struct gd_device_info info;
@@ -100,7 +103,7 @@ enum gd_counter {
 	GD_COUNT_OUTPUT_SLOT_MOVED_BYTES,
 	GD_COUNT_OUTPUT_SLOT_APPENDED_BYTES,
 	GD_COUNT_OUTPUT_SLOT_RETAINED_CAPACITY_BYTES, /* a gauge */
-	GD_COUNT_CACHE_HITS,      /* the audit's: one per compile or prewarm request */
+	GD_COUNT_CACHE_HITS,                          /* the audit's: one per compile or prewarm request */
 	GD_COUNT_CACHE_MISSES,
 	GD_COUNT_CACHE_UNKNOWNS,
 	GD_COUNT_CACHE_MEMORY_HITS,
@@ -155,20 +158,10 @@ const struct gd_kernel_info *gd_kernel_info(const struct gd_kernel *kernel);
 /* The device's limits that launches of this kernel are checked against. */
 const struct gd_device_info *gd_kernel_device(const struct gd_kernel *kernel);
 
-enum gd_cache_mode { GD_CACHE_USE, GD_CACHE_BYPASS, GD_CACHE_REFRESH };
-enum gd_cache_tier { GD_TIER_NONE, GD_TIER_MEMORY, GD_TIER_DISK, GD_TIER_STORE, GD_TIER_COALESCED, GD_TIER_COMPILED };
-enum gd_miss_reason {
-	GD_MISS_NONE,
-	GD_MISS_BYPASSED,
-	GD_MISS_CORRUPT,
-	GD_MISS_EVICTED,
-	GD_MISS_EMPTY_CACHE,
-	GD_MISS_DEVICE_OR_RUNTIME_CHANGED,
-	GD_MISS_PROGRAM_CHANGED,
-	GD_MISS_KEY_ABSENT
-};
-
-/* One request to have a program compiled and loaded. The caller owns it and keeps it until done has been called. */
+/*
+ * One request to have a program compiled and loaded. The caller owns it and keeps it until done has been
+ * called, also when nobody wants the answer any more; after gd_lane_free no done comes.
+ */
 struct gd_compile_request {
 	struct gd_program *program;
 	enum gd_backend backend; /* AUTO takes the engine's */
@@ -178,18 +171,16 @@ struct gd_compile_request {
 	/* outcome, valid in done */
 	struct gd_kernel *kernel; /* the caller's reference; NULL when it failed */
 	struct gd_error error;
-	struct gd_artifact *failed; /* log and diagnostics of a refused source; the caller's reference; may be NULL */
-	int cache_hit;              /* 1, 0; -1: no such notion (a cubin was posted) */
+	struct gd_diagnostics diagnostics; /* of a refused source; the caller calls gd_diagnostics_done */
+	int cache_hit;                     /* 1, 0; -1: no such notion (a cubin was posted) */
 	enum gd_cache_tier tier;
 	enum gd_miss_reason miss_reason;
 	uint64_t compile_ns, load_ns;
 
 	/* the engine's */
 	struct gd_lane *lane;
+	struct gd_waiter waiter;
 	struct gd_mail mail;
-	struct gd_compile_request *next;
-	uint8_t key[32];
-	bool owner, abandoned;
 };
 
 /* Start; request->done is called later, or at once from within this call when the kernel is at hand. */
@@ -197,7 +188,8 @@ void gd_lane_compile(struct gd_lane *lane, struct gd_compile_request *request);
 
 /* ---- lanes ---- */
 
-/* Make the lane of shard `index` on that shard's loop. The shard's thread must not run yet. Supervisor thread. */
+/* Make the lane of shard `index` on that shard's loop. The shard's thread must not run yet. Supervisor
+ * thread. */
 bool gd_lane_new(struct gd_engine *engine, uint32_t index, struct gd_loop *loop, struct gd_lane **out_lane,
 		 struct gd_error *error);
 /* The shard's thread has ended and no request of it is left. Supervisor thread. */
@@ -225,9 +217,10 @@ struct gd_dispatch_options {
 enum gd_init { GD_INIT_ZERO, GD_INIT_DATA };
 
 /*
- * Begin a dispatch of `kernel` (a reference is taken). Then: fill the launch block, add the buffers, gd_dispatch_plan,
- * write the inputs, gd_dispatch_start; read the outputs after `done`; gd_dispatch_free in any state (a running one is
- * cancelled: what has not started will not). Fails: GD_OVERLOADED, GD_DEVICE_LOST (no worker; retryable).
+ * Begin a dispatch of `kernel` (a reference is taken). Then: fill the launch block, add the buffers,
+ * gd_dispatch_plan, write the inputs, gd_dispatch_start; read the outputs after `done`; gd_dispatch_free in
+ * any state (a running one is cancelled: what has not started will not). Fails: GD_OVERLOADED, GD_DEVICE_LOST
+ * (no worker; retryable).
  */
 bool gd_dispatch_new(struct gd_lane *lane, struct gd_kernel *kernel, struct gd_dispatch **out_dispatch,
 		     struct gd_error *error);
@@ -237,9 +230,9 @@ void gd_dispatch_free(struct gd_dispatch *dispatch);
 uint8_t *gd_dispatch_params(struct gd_dispatch *dispatch);
 
 /*
- * Add the buffer of parameter `param`, in any order, each parameter once: `bytes` of it (0: a null pointer), what it
- * holds at first, whether the kernel may write it. Returns its index (0, 1, …) or -1. Output slots are
- * retained per lane and kernel. Fails: GD_INVALID_REQUEST, GD_TOO_LARGE.
+ * Add the buffer of parameter `param`, in any order, each parameter once: `bytes` of it (0: a null pointer),
+ * what it holds at first, whether the kernel may write it. Returns its index (0, 1, …) or -1. Output slots
+ * are retained per lane and kernel. Fails: GD_INVALID_REQUEST, GD_TOO_LARGE.
  */
 int gd_dispatch_add(struct gd_dispatch *dispatch, uint32_t param, uint64_t bytes, enum gd_access access,
 		    enum gd_init init, struct gd_error *error);
@@ -247,31 +240,33 @@ int gd_dispatch_add(struct gd_dispatch *dispatch, uint32_t param, uint64_t bytes
 enum gd_plan { GD_PLAN_READY, GD_PLAN_WAIT, GD_PLAN_FAILED };
 
 /*
- * Reserve the space of all buffers, in and out together. WAIT: no room now, or the payload's device memory is being
- * made; dispatch->writable is called when this is to be called again. FAILED: GD_DEVICE_OUT_OF_MEMORY, GD_OVERLOADED,
- * GD_DEVICE_LOST.
+ * Reserve the space of all buffers, in and out together. WAIT: no room now, or the payload's device memory is
+ * being made; dispatch->writable is called when this is to be called again. FAILED: GD_DEVICE_OUT_OF_MEMORY,
+ * GD_OVERLOADED, GD_DEVICE_LOST.
  */
 enum gd_plan gd_dispatch_plan(struct gd_dispatch *dispatch, struct gd_error *error);
 
 /*
- * Write input bytes of buffer `index` at `offset`, in ascending order per buffer. Returns how many were taken; fewer
- * than `bytes` means that all windows are on their way: `writable` is called when there is room. After the worker was
- * lost everything is taken and thrown away; start fails then.
+ * Write input bytes of buffer `index` at `offset`, in ascending order per buffer. Returns how many were
+ * taken; fewer than `bytes` means that all windows are on their way: `writable` is called when there is room.
+ * After the worker was lost everything is taken and thrown away; start fails then.
  */
-size_t gd_dispatch_write(struct gd_dispatch *dispatch, uint32_t index, uint64_t offset, const void *data, size_t bytes);
+size_t gd_dispatch_write(struct gd_dispatch *dispatch, uint32_t index, uint64_t offset, const void *data,
+			 size_t bytes);
 
 /* Where the whole buffer can be written in place, NULL when it goes through windows. */
 void *gd_dispatch_input(struct gd_dispatch *dispatch, uint32_t index);
 
 /*
- * Launch. Every input byte has been written. Ends with `done`, on the lane's thread, maybe within this call. The grid,
- * block and shared memory were checked by gd_launch_check (dispatch/launch.h).
+ * Launch. Every input byte has been written. Ends with `done`, on the lane's thread, maybe within this call.
+ * The grid, block and shared memory were checked by gd_launch_check (dispatch/launch.h).
  */
 void gd_dispatch_start(struct gd_dispatch *dispatch, const struct gd_dispatch_options *options);
 
 /* Callbacks of the owner, set between new and plan. `owner` is free for the caller. */
 void gd_dispatch_notify(struct gd_dispatch *dispatch, void *owner, void (*done)(struct gd_dispatch *dispatch),
-			void (*writable)(struct gd_dispatch *dispatch), void (*readable)(struct gd_dispatch *dispatch));
+			void (*writable)(struct gd_dispatch *dispatch),
+			void (*readable)(struct gd_dispatch *dispatch));
 void *gd_dispatch_owner(const struct gd_dispatch *dispatch);
 
 /* After done: true, or false with the error. */
@@ -280,9 +275,10 @@ bool gd_dispatch_result(const struct gd_dispatch *dispatch, struct gd_dispatch_t
 /* The whole output in place, valid until gd_dispatch_free; NULL when it must be read through windows. */
 const void *gd_dispatch_output(struct gd_dispatch *dispatch, uint32_t index);
 /*
- * Read output bytes of buffer `index`, ascending. Returns how many were copied; 0: not here yet, `readable` is called;
- * -1: the worker was lost meanwhile.
+ * Read output bytes of buffer `index`, ascending. Returns how many were copied; 0: not here yet, `readable`
+ * is called; -1: the worker was lost meanwhile.
  */
-int64_t gd_dispatch_read(struct gd_dispatch *dispatch, uint32_t index, uint64_t offset, void *data, size_t bytes);
+int64_t gd_dispatch_read(struct gd_dispatch *dispatch, uint32_t index, uint64_t offset, void *data,
+			 size_t bytes);
 
 #endif
