@@ -25,20 +25,26 @@ bool gd_option_canonical(const char *option, size_t index, char *out, size_t cap
 			 struct gd_error *error);
 
 /*
- * Canonicalise a list: each spelled canonically; of options that exclude each other (a second --std=,
- * --fmad=, …) the last one counts, exact repetitions are dropped, the order of what is left is: fixed options
- * sorted by their text, then -D and -U in the order given (their order has a meaning). Writes pointers to
- * malloc'ed texts into a malloc'ed array; free with gd_options_free. Fails: GD_INVALID_REQUEST.
+ * Canonicalise a list: each spelled canonically, sorted by bytes, exact repetitions dropped. Two different
+ * values for the same thing (--std=, --fmad=, …, one macro) are refused. Writes malloc'ed texts into a
+ * malloc'ed array (NULL when there are none); free with gd_options_free. Fails: GD_INVALID_REQUEST with
+ * pointer /options/N, GD_INTERNAL_STATE.
  */
 bool gd_options_canonical(const char *const *options, size_t count, char ***out_options, size_t *out_count,
 			  struct gd_error *error);
 void gd_options_free(char **options, size_t count);
 
 /*
+ * The spelling that NVRTC takes for a canonical option (nvrtc.h, "Supported Compile Options"; two differ from
+ * ours). Returns `option` itself where they agree.
+ */
+const char *gd_option_for_nvrtc(const char *option);
+
+/*
  * Write the canonical form of a kernel name or expression to `out` (GD_KERNEL_BYTES_MAX + 1 bytes): trimmed,
  * white space kept only as one blank between two words. NULL or blank gives "". Fails: GD_INVALID_REQUEST
  * with pointer /kernel for anything outside the grammar (identifiers, numbers, :: < > , ( ) * & + - ! ~ | ^ %
- * and blanks; balanced brackets; no ; { } # " ' \ = . ? [ ] / or control characters) or over the limit.
+ * and white space; balanced round brackets; no comma outside brackets) or over the limit.
  */
 bool gd_kernel_canonical(const char *kernel, char *out, struct gd_error *error);
 
