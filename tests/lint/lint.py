@@ -44,7 +44,7 @@ LIBRARIES = {"microhttpd.h": ("server",), "jansson.h": ("api", "client"), "curl/
 BANNED = ("strcpy", "strcat", "sprintf", "vsprintf", "atoi", "atol", "atoll", "atof", "strtok", "gets", "alloca",
           "strcpya", "strdupa")
 UNFINISHED = re.compile(r"\b(?:TO" r"DO|FIX" r"ME|X" r"XX)\b")
-MACHINE = re.compile(r"(?<![\w.])/(?:wo" r"rk|home)/[a-z]|(?<![\w.])/ro" r"ot/[a-z.]|deb\.deb" r"ian\.org|py" r"pi\.org|pythonhosted")
+MACHINE = re.compile(r"(?<![\w.])/(?:wo" r"rk|home)/[a-z]|(?<![\w.])/ro" r"ot/[a-z.]|deb\.deb" r"ian\.org|py" r"pi\.org|pythonhos" r"ted")
 C_CODE = re.compile(r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'', re.S)
 TEXT = (".c", ".h", ".cu", ".py", ".sh", ".md", ".yaml", ".yml", ".json", ".txt", ".cmake", ".lua", "")
 
