@@ -25,24 +25,9 @@ static bool no_such_entry(const struct gd_ptx *ptx, const char *kernel, struct g
 	return gd_error_at(error, "/kernel");
 }
 
-/* A declared buffer without element counts bytes; one without access may be read and written. */
-static void complete(struct gd_signature *signature)
-{
-	for (uint32_t i = 0; i < signature->count; i++) {
-		struct gd_param *param = &signature->params[i];
-		if (param->type != GD_TYPE_POINTER)
-			continue;
-		if (param->element == GD_TYPE_NONE) {
-			param->element = GD_TYPE_BYTES;
-			param->element_size = 1;
-		}
-		if (!param->access)
-			param->access = GD_PARAM_READ_WRITE;
-	}
-}
-
 static bool from_ptx(const struct gd_program *program, const struct gd_ptx *ptx,
-		     struct gd_artifact_parts *parts, struct gd_signature *signature, struct gd_error *error)
+		     struct gd_artifact_parts *parts, struct gd_signature *out_signature,
+		     struct gd_error *error)
 {
 	const char *kernel = gd_program_kernel(program);
 	const struct gd_ptx_entry *entry = kernel[0]         ? gd_ptx_find(ptx, kernel)
@@ -53,7 +38,26 @@ static bool from_ptx(const struct gd_program *program, const struct gd_ptx *ptx,
 	if (entry->count && !gd_program_declared(program))
 		return must_declare(error);
 	parts->entry = entry->name;
-	return gd_signature_lay_out(signature, entry->slots, entry->count, error);
+	return gd_signature_of_slots(entry->slots, entry->count, out_signature, error);
+}
+
+static bool from_cubin(const struct gd_program *program, struct gd_artifact_parts *parts,
+		       struct gd_signature *out_signature, struct gd_error *error)
+{
+	const struct gd_signature *declared = gd_program_declared(program);
+	parts->entry = gd_program_kernel(program);
+	if (!parts->entry[0]) {
+		gd_error_set(error, GD_INVALID_PROGRAM, "Name the kernel's symbol in `kernel`.",
+			     "a cubin needs the name of its kernel");
+		return gd_error_at(error, "/kernel");
+	}
+	if (!declared)
+		return must_declare(error);
+	if (!gd_signature_init(out_signature, declared->count, error))
+		return false;
+	for (uint32_t i = 0; i < declared->count; i++)
+		out_signature->params[i].size = declared->params[i].size;
+	return true;
 }
 
 bool gd_artifact_from_posted(const struct gd_program *program, const char *target,
@@ -62,32 +66,25 @@ bool gd_artifact_from_posted(const struct gd_program *program, const char *targe
 	gd_auto_signature struct gd_signature signature = {0};
 	gd_auto_ptx struct gd_ptx ptx = {0};
 	struct gd_artifact_parts parts = {.target = target, .signature = &signature, .reproducible = true};
-	const struct gd_signature *declared = gd_program_declared(program);
-	enum gd_language language = gd_program_language(program);
-	if (declared && !gd_signature_copy(declared, &signature, error))
-		return false;
-	complete(&signature);
 	size_t bytes;
 	const char *source = gd_program_source(program, &bytes);
-	if (language == GD_LANGUAGE_PTX) {
+	switch (gd_program_language(program)) {
+	case GD_LANGUAGE_PTX:
 		parts.ptx = source;
 		parts.ptx_bytes = bytes;
 		if (!gd_ptx_scan(source, bytes, &ptx, error) ||
 		    !from_ptx(program, &ptx, &parts, &signature, error))
 			return false;
-	} else if (language == GD_LANGUAGE_CUBIN) {
+		break;
+	case GD_LANGUAGE_CUBIN:
 		parts.cubin = source;
 		parts.cubin_bytes = bytes;
-		parts.entry = gd_program_kernel(program);
-		if (!parts.entry[0]) {
-			gd_error_set(error, GD_INVALID_PROGRAM, "Name the kernel's symbol in `kernel`.",
-				     "a cubin needs the name of its kernel");
-			return gd_error_at(error, "/kernel");
-		}
-		if (!declared)
-			return must_declare(error);
-	} else {
+		if (!from_cubin(program, &parts, &signature, error))
+			return false;
+		break;
+	case GD_LANGUAGE_CUDA:
 		return gd_error_set(error, GD_INVALID_REQUEST, NULL, "CUDA C++ must be compiled");
 	}
-	return gd_artifact_new(&parts, out_artifact, error);
+	return gd_signature_merge(&signature, gd_program_declared(program), error) &&
+	       gd_artifact_new(&parts, out_artifact, error);
 }

@@ -205,12 +205,43 @@ static bool merge_buffer(struct gd_signature *signature, uint32_t index, const s
 	return true;
 }
 
+/* Only the size is known: the client's word counts. A buffer of nothing in particular counts bytes. */
+static bool take_declared(struct gd_signature *signature, uint32_t index, const struct gd_param *declared,
+			  struct gd_error *error)
+{
+	struct gd_param *found = &signature->params[index];
+	if (declared->size != found->size)
+		return mismatch_size(signature, index, error, "a size of", declared->size, found->size);
+	found->type = declared->type;
+	if (declared->type != GD_TYPE_POINTER)
+		return true;
+	found->element = declared->element == GD_TYPE_NONE ? GD_TYPE_BYTES : declared->element;
+	found->element_size = declared->element == GD_TYPE_NONE ? 1 : declared->element_size;
+	found->access = declared->access ? declared->access : GD_PARAM_READ_WRITE;
+	return true;
+}
+
+static bool must_declare(const struct gd_signature *signature, struct gd_error *error)
+{
+	for (uint32_t i = 0; i < signature->count; i++)
+		if (signature->params[i].type == GD_TYPE_NONE) {
+			gd_error_set(error, GD_INVALID_PROGRAM,
+				     "Declare every parameter of the kernel in `params`, in order.",
+				     "the types of the kernel's %u parameters could not be found",
+				     signature->count);
+			return gd_error_at(error, "/params");
+		}
+	return true;
+}
+
 static bool merge_one(struct gd_signature *signature, uint32_t index, const struct gd_param *declared,
 		      struct gd_error *error)
 {
 	struct gd_param *found = &signature->params[index];
 	if (declared->name[0] && !gd_signature_name(signature, index, declared->name, strlen(declared->name)))
 		return gd_error_errno(error, ENOMEM, "cannot hold a signature");
+	if (found->type == GD_TYPE_NONE)
+		return take_declared(signature, index, declared, error);
 	if (found->type == GD_TYPE_POINTER && declared->type == GD_TYPE_POINTER)
 		return merge_buffer(signature, index, declared, error);
 	/* bytes of the right size stand for any value */
@@ -252,7 +283,7 @@ bool gd_signature_merge(struct gd_signature *signature, const struct gd_signatur
 			struct gd_error *error)
 {
 	if (!declared)
-		return true;
+		return must_declare(signature, error);
 	if (declared->count != signature->count) {
 		gd_error_set(
 		    error, GD_INVALID_PROGRAM,
@@ -272,29 +303,38 @@ bool gd_signature_merge(struct gd_signature *signature, const struct gd_signatur
 	return names_are_unique(signature, error);
 }
 
-bool gd_signature_lay_out(struct gd_signature *signature, const struct gd_slot *slots, uint32_t count,
-			  struct gd_error *error)
+bool gd_signature_of_slots(const struct gd_slot *slots, uint32_t count, struct gd_signature *out_signature,
+			   struct gd_error *error)
 {
-	if (count != signature->count)
-		return gd_error_set(
-		    error, GD_INVALID_PROGRAM, "Declare every parameter of the kernel in `params`, in order.",
-		    "%u parameters are known, the kernel's entry takes %u", signature->count, count);
-	uint64_t at = 0;
+	gd_auto_signature struct gd_signature signature = {0};
+	if (!gd_signature_init(&signature, count, error))
+		return false;
 	for (uint32_t i = 0; i < count; i++) {
+		signature.params[i].size = slots[i].size;
+		signature.params[i].align = slots[i].align;
+	}
+	if (!gd_signature_place(&signature, error))
+		return false;
+	*out_signature = signature;
+	signature = (struct gd_signature){0};
+	return true;
+}
+
+bool gd_signature_place(struct gd_signature *signature, struct gd_error *error)
+{
+	uint64_t at = 0;
+	for (uint32_t i = 0; i < signature->count; i++) {
 		struct gd_param *param = &signature->params[i];
-		uint32_t align = slots[i].align ? slots[i].align : 1;
-		if (align & (align - 1))
+		uint64_t mask = (uint64_t)param->align - 1;
+		if (!param->align || (param->align & mask))
 			return gd_error_set(error, GD_INVALID_PROGRAM, NULL,
 					    "parameter %u has an alignment of %u, which is no power of two",
-					    i, align);
-		if (param->size != slots[i].size)
-			return mismatch_size(signature, i, error, "a size of", param->size, slots[i].size);
-		at = (at + align - 1) & ~(uint64_t)(align - 1);
+					    i, param->align);
+		at = (at + mask) & ~mask;
 		if (at + param->size > GD_SIGNATURE_BYTES_MAX)
 			return gd_error_set(
 			    error, GD_INVALID_PROGRAM, "Pass large parameters through a buffer.",
 			    "the kernel's parameters take more than %u bytes", GD_SIGNATURE_BYTES_MAX);
-		param->align = align;
 		param->offset = (uint32_t)at;
 		at += param->size;
 	}

@@ -86,25 +86,32 @@ void gd_signature_forget_names(struct gd_signature *signature);
  */
 int gd_signature_find(const struct gd_signature *signature, const char *name);
 
-/*
- * Merge what the client declared into what the compiler found: names and narrower access are taken over; a
- * type, size, element or count that differs is refused. `declared` may be NULL. Fails: GD_INVALID_PROGRAM,
- * naming the parameter, with the pointer /params/N.
- */
-bool gd_signature_merge(struct gd_signature *signature, const struct gd_signature *declared,
-			struct gd_error *error);
-
 /* One `.param` of an entry, as PTX states it. */
 struct gd_slot {
 	uint32_t size, align;
 };
 
 /*
- * Check sizes against the image's slots and fill size, align, offset and bytes by PTX's rule (each parameter
- * at the next multiple of its alignment). Fails: GD_INVALID_PROGRAM, naming the parameter.
+ * Make a signature that is laid out and has sizes, but no types and names yet. Fails: GD_INVALID_PROGRAM (too
+ * many or too large parameters), GD_INTERNAL_STATE without memory.
  */
-bool gd_signature_lay_out(struct gd_signature *signature, const struct gd_slot *slots, uint32_t count,
-			  struct gd_error *error);
+bool gd_signature_of_slots(const struct gd_slot *slots, uint32_t count, struct gd_signature *out_signature,
+			   struct gd_error *error);
+
+/*
+ * Fill offsets and bytes from sizes and alignments by PTX's rule: each parameter at the next multiple of its
+ * alignment. Fails: GD_INVALID_PROGRAM (an alignment that is none, more bytes than a kernel can take).
+ */
+bool gd_signature_place(struct gd_signature *signature, struct gd_error *error);
+
+/*
+ * Merge what the client declared into what was found: names and narrower access are taken over, types too
+ * where none was found; a type, size, element or count that differs is refused. `declared` may be NULL.
+ * Fails: GD_INVALID_PROGRAM, naming the parameter, with the pointer /params/N; also when a type is neither
+ * found nor declared.
+ */
+bool gd_signature_merge(struct gd_signature *signature, const struct gd_signature *declared,
+			struct gd_error *error);
 
 #define gd_auto_signature __attribute__((cleanup(gd_signature_done)))
 
