@@ -120,8 +120,8 @@ done
 # descendants PID: it and its children, their children, ...
 descendants() {
 	say "$1"
-	for child in $(cat /proc/"$1"/task/*/children 2>/dev/null); do
-		descendants "$child"
+	cat /proc/"$1"/task/*/children 2>/dev/null | tr ' ' '\n' | while read -r child; do
+		[ -z "$child" ] || descendants "$child"
 	done
 }
 
