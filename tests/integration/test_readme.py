@@ -34,7 +34,7 @@ def steps():
 def pattern(expected):
     """Blanks at line ends and between words do not matter; `…` matches anything, across lines too."""
     words = [".*".join(re.escape(piece) for piece in word.split("…")) for word in expected.split()]
-    return re.compile(r"\s*" + r"\s*".join(words) + r"\s*", re.S)
+    return re.compile(r"\s*" + r"\s+".join(words) + r"\s*", re.S)
 
 
 class Readme(unittest.TestCase):
