@@ -1,4 +1,4 @@
-# shellcheck shell=sh
+# shellcheck shell=sh disable=SC2034 # variables that the sourcing script reads
 # What the example scripts share: where the service is, where files go, and how a call is shown.
 #
 #   GPUDISPATCH_URL   the service (default http://127.0.0.1:8080)
@@ -35,17 +35,20 @@ show() {
 	printf '\n'
 }
 
-# call FILE CURL-ARGUMENT...: show the call and make it; the answer goes to FILE. A refusal is printed and ends the script.
+# call FILE CURL-ARGUMENT...: show the call, make it, and show the answer, which goes to FILE. A refusal ends the script.
 call() {
 	answer=$1
 	shift
 	show "$@"
-	curl -sS --fail-with-body -o "$answer" "$@" || {
+	curl -sS --fail-with-body -o "$answer" -w '< %{http_code} %{content_type}, %{size_download} bytes\n' "$@" || {
 		status=$?
 		[ ! -s "$answer" ] || cat "$answer" >&2
 		printf '\nthe call failed: is the service up at %s? (sh deploy/quickstart.sh starts one)\n' "$URL" >&2
 		exit "$status"
 	}
+	case $(head -c 1 "$answer" | tr -d '\0') in
+	'{') printf '%s ...\n' "$(head -c 160 "$answer" | tr -d '\0')" ;;
+	esac
 }
 
 # json_strings NAME FILE: the values of all string members NAME, one a line; enough for ids and base64, which need no
@@ -73,7 +76,6 @@ base64_of() {
 compile() {
 	call "$OUT_DIR/$1.pipeline.json" --data-binary "@$EXAMPLES/$1.cu" "$URL/pipelines?$2"
 	id=$(id_of "$OUT_DIR/$1.pipeline.json")
-	printf 'pipeline %s\n' "$id"
 }
 
 # split_frame HEADERS BODY JSON BINARY: part a framed answer into its JSON and the bytes that follow it.

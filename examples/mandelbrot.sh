@@ -10,7 +10,6 @@ END
 call "$OUT_DIR/mandelbrot.pipeline.json" -H 'Content-Type: application/json' \
 	--data-binary "@$OUT_DIR/mandelbrot.compile.json" "$URL/pipelines"
 id=$(id_of "$OUT_DIR/mandelbrot.pipeline.json")
-printf 'pipeline %s\n' "$id"
 
 call "$OUT_DIR/mandelbrot.pixels.u8" -H 'Content-Type: application/json' -H 'Accept: application/octet-stream' --data '{
   "args": [{"bytes": 60000}, {"value": 300}, {"value": 200}, {"value": -0.7}, {"value": 0.0}, {"value": 0.01},

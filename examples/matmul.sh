@@ -13,7 +13,6 @@ END
 call "$OUT_DIR/matmul.pipeline.json" -H 'Content-Type: application/json' \
 	--data-binary "@$OUT_DIR/matmul.compile.json" "$URL/pipelines"
 id=$(id_of "$OUT_DIR/matmul.pipeline.json")
-printf 'pipeline %s\n' "$id"
 
 cat >"$OUT_DIR/matmul.dispatch.json" <<END
 {"args": [{"data": "$(base64_of "$OUT_DIR/matmul.a.f32")"},
