@@ -10,8 +10,8 @@ usage: sh tests/run.sh [--quick]
   --help    this text
 
 Stages: lint; gcc build and unit tests; integration tests, examples, README walk-through and openapi.yaml against the
-real server; the same under other compilers and sanitizers; the GPU suite where a GPU answers. Logs go to
-build/logs/. The last line is `N passed, N failed, N skipped`; exit 1 if any failed.
+real server; the GPU suite where a GPU answers; the quickstart; the tests again under clang, ASan+UBSan and TSan. Logs
+go to build/logs/. The last line is `N passed, N failed, N skipped`; exit 1 if any failed.
 END
 }
 
@@ -158,6 +158,17 @@ sanitizers() {
 	fi
 }
 
+# What a newcomer runs first, on a release build.
+quickstart() {
+	if sh deploy/quickstart.sh --once --port 0 --backend reference >"$logs/quickstart.log" 2>&1; then
+		say "ok quickstart --once builds a release, answers saxpy and exits 0"
+	else
+		tail -n 40 "$logs/quickstart.log"
+		say "not ok quickstart --once"
+		return 1
+	fi
+}
+
 gpu() {
 	if [ -z "$(driver_major)" ] || ! nvidia-smi -L >/dev/null 2>&1; then
 		say "skip tests/gpu: no NVIDIA GPU answers on this machine"
@@ -178,6 +189,7 @@ if stage "build with gcc" build dev; then
 	stage "GPU" gpu || true
 fi
 if [ "$quick" = no ]; then
+	stage "quickstart" quickstart || true
 	if stage "build with clang" build clang; then
 		stage "unit tests, clang" unit clang || true
 	fi

@@ -82,26 +82,46 @@ class Service:
     def get(self, path, **headers):
         return self.request("GET", path, headers={k.replace("_", "-"): v for k, v in headers.items()})
 
-    def left_over(self):
-        """Pids of the session that the server began: itself and whatever it started."""
-        left = []
+    def family(self):
+        """The server and its descendants, as {(pid, start time)}; a pid alone could be somebody else's later."""
+        parents = {}
         for name in filter(str.isdigit, os.listdir("/proc")):
             try:
                 with open(f"/proc/{name}/stat", encoding="utf-8", errors="replace") as file:
                     fields = file.read().rsplit(")", 1)[1].split()
             except OSError:
                 continue
-            if int(fields[3]) == self.process.pid and fields[0] != "Z":
-                left.append(int(name))
+            if fields[0] != "Z":
+                parents[int(name), fields[19]] = int(fields[1])
+        family = {self.process.pid}
+        grown = True
+        while grown:
+            more = {pid for (pid, _), parent in parents.items() if parent in family} - family
+            family |= more
+            grown = bool(more)
+        return {key for key in parents if key[0] in family}
+
+    def alive(self, processes):
+        """Those of {(pid, start time)} that still run."""
+        left = []
+        for pid, start in processes:
+            try:
+                with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+                    fields = file.read().rsplit(")", 1)[1].split()
+            except OSError:
+                continue
+            if fields[19] == start and fields[0] != "Z":
+                left.append(pid)
         return left
 
     def stop(self):
         try:
+            family = self.family()
             if self.process.poll() is None:
                 self.process.send_signal(signal.SIGTERM)
             status = self.process.wait(STOP_S)
             assert status == 0, f"the server ended with status {status}:\n{self.log()[-4000:]}"
-            left = self.left_over()
+            left = self.alive(family)
             assert not left, f"processes left: {left}"
             assert not os.path.exists(self.port_file), "the port file is still there"
         finally:
