@@ -187,6 +187,11 @@ static void deliver_mail(struct gd_loop *loop)
 	}
 }
 
+void gd_loop_deliver(struct gd_loop *loop)
+{
+	deliver_mail(loop);
+}
+
 static void fire_timers(struct gd_loop *loop)
 {
 	if (!loop->timer_count)

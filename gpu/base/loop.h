@@ -58,6 +58,9 @@ uint64_t gd_loop_next_ns(const struct gd_loop *loop);
  * waits. */
 void gd_loop_post(struct gd_loop *loop, struct gd_mail *mail);
 
+/* Deliver the letters that are there, and nothing else. For shutdown, when the loop's thread has ended. */
+void gd_loop_deliver(struct gd_loop *loop);
+
 /* Run what is due now, waiting at most `wait_ms` (0 not at all) for the first event. Returns the callbacks
  * run. */
 unsigned gd_loop_run(struct gd_loop *loop, int wait_ms);

@@ -76,6 +76,8 @@ struct gd_device_status {
 uint32_t gd_engine_devices(struct gd_engine *engine, struct gd_device_status out_devices[GD_DEVICES_MAX]);
 /* The backend that AUTO came to: "cuda", "reference" or "echo". Any thread. Valid from gd_engine_new on. */
 const char *gd_engine_backend(const struct gd_engine *engine);
+/* Why AUTO did not take cuda; empty when it did or was not asked to choose. Any thread. */
+const char *gd_engine_why_reference(const struct gd_engine *engine);
 /* The compiler's answer so far; any thread. */
 void gd_engine_toolchain(struct gd_engine *engine, struct gd_toolchain *out_toolchain);
 /* Process ids of the children (workers, then compiler), for metrics; any thread. Returns how many. */
@@ -131,7 +133,7 @@ struct gd_histogram {
 struct gd_engine_counts {
 	uint64_t counters[GD_COUNTERS];
 	struct gd_histogram phases[GD_PHASES];
-	uint64_t misses_by_reason[8]; /* by enum gd_miss_reason */
+	uint64_t misses_by_reason[GD_MISS_REASONS];
 	struct {
 		char name[48];
 		bool sticky;
@@ -179,8 +181,10 @@ struct gd_compile_request {
 
 	/* the engine's */
 	struct gd_lane *lane;
+	struct gd_compile_request *next, **link; /* in the lane's list of what is under way */
 	struct gd_waiter waiter;
 	struct gd_mail mail;
+	uint8_t key[GD_CACHE_KEY_BYTES];
 };
 
 /* Start; request->done is called later, or at once from within this call when the kernel is at hand. */
@@ -192,7 +196,11 @@ void gd_lane_compile(struct gd_lane *lane, struct gd_compile_request *request);
  * thread. */
 bool gd_lane_new(struct gd_engine *engine, uint32_t index, struct gd_loop *loop, struct gd_lane **out_lane,
 		 struct gd_error *error);
-/* The shard's thread has ended and no request of it is left. Supervisor thread. */
+/*
+ * The shard's thread has ended; no done of a request or dispatch comes after this. Dispatches must be gone;
+ * compile requests under way are forgotten, and may be freed after it. The loop is still there. Supervisor
+ * thread.
+ */
 void gd_lane_free(struct gd_lane *lane);
 /* Take finished dispatches from the rings now (the loop does it by itself too). Returns how many ended. */
 unsigned gd_lane_drain(struct gd_lane *lane);
