@@ -40,14 +40,15 @@ call() {
 	answer=$1
 	shift
 	show "$@"
-	curl -sS --fail-with-body -o "$answer" -w '< %{http_code} %{content_type}, %{size_download} bytes\n' "$@" || {
+	said=$(curl -sS --fail-with-body -o "$answer" -w '%{http_code} %{content_type}, %{size_download} bytes' "$@") || {
 		status=$?
 		[ ! -s "$answer" ] || cat "$answer" >&2
 		printf '\nthe call failed: is the service up at %s? (sh deploy/quickstart.sh starts one)\n' "$URL" >&2
 		exit "$status"
 	}
-	case $(head -c 1 "$answer" | tr -d '\0') in
-	'{') printf '%s ...\n' "$(head -c 160 "$answer" | tr -d '\0')" ;;
+	printf '< %s\n' "$said"
+	case $said in
+	*application/json*) printf '%s ...\n' "$(head -c 160 "$answer")" ;;
 	esac
 }
 
