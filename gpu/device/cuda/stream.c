@@ -174,16 +174,21 @@ static void settle(struct gd_stream *stream)
 
 /*
  * Turn a failure amid the enqueued steps into one that poll tells when they have ended. Returns false, with
- * the error as it is, when not even that can be: the device is lost then.
+ * the error made sticky, when not even their end can be known: the slabs are not safe then as long as this
+ * process lives.
  */
 static bool fail_later(struct gd_stream *stream, struct gd_error *error)
 {
-	struct gd_error ignored;
-	if (!atomic_load(&stream->device->lost) && mark(stream, MARK_END, &ignored)) {
+	struct gd_error second = {0};
+	if (!atomic_load(&stream->device->lost) && mark(stream, MARK_END, &second)) {
 		stream->failure = *error;
 		stream->has_failed = true;
 		return true;
 	}
+	int none = 0;
+	if (second.native)
+		atomic_compare_exchange_strong(&stream->device->lost, &none, second.native);
+	error->sticky = true;
 	settle(stream);
 	return false;
 }
