@@ -1,0 +1,261 @@
+#include "server/shard.h"
+
+#include "gpu/base/clock.h"
+#include "server/log.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+enum {
+	WAIT_MS = 1000,
+	CONNECTIONS_MAX = 1 << 24, /* ours is --max-connections; the daemon's own limit must never be met */
+	STACK_BYTES = 1 << 20,
+	SPIN_MISSES_MAX = 8,  /* in a row, then spinning is left off … */
+	SPIN_SKIPS_MAX = 256, /* … for so many requests */
+};
+
+static void on_daemon(struct gd_source *source, uint32_t events)
+{
+	struct gd_shard *shard = gd_container(source, struct gd_shard, daemon_source);
+	(void)events;
+	shard->daemon_ready = true;
+}
+
+static void on_connection(void *closure, struct MHD_Connection *daemon, void **context,
+			  enum MHD_ConnectionNotificationCode what)
+{
+	struct gd_shard *shard = closure;
+	if (what == MHD_CONNECTION_NOTIFY_STARTED) {
+		struct gd_connection *connection = shard->adding;
+		shard->adding = NULL;
+		*context = connection;
+		gd_connection_adopt(connection, daemon);
+	} else if (*context) {
+		gd_connection_free(*context);
+		*context = NULL;
+	}
+}
+
+static void on_daemon_log(void *closure, const char *format, va_list args)
+{
+	char text[256];
+	(void)closure;
+	if (!gd_log_wants(GD_LOG_DEBUG))
+		return;
+	vsnprintf(text, sizeof text, format, args);
+	text[strcspn(text, "\n")] = '\0';
+	gd_log(GD_LOG_DEBUG, "http", gd_log_text("detail", text));
+}
+
+static void on_panic(void *closure, const char *file, unsigned line, const char *reason)
+{
+	(void)closure;
+	(void)file;
+	gd_log(GD_LOG_ERROR, "the HTTP library found itself broken", gd_log_text("detail", reason),
+	       gd_log_number("line", line));
+	abort();
+}
+
+/* Versions whose parser gd_guard_layout knows. */
+static bool has_known_layout(void)
+{
+	return strcmp(MHD_get_version(), "0.9.72") >= 0 && strcmp(MHD_get_version(), "0.9.77") <= 0;
+}
+
+static struct MHD_Daemon *start_daemon(struct gd_shard *shard)
+{
+	unsigned flags = MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME;
+	if (gd_log_wants(GD_LOG_DEBUG))
+		flags |= MHD_USE_ERROR_LOG;
+	MHD_set_panic_func(on_panic, NULL);
+	/*
+	 * STRICT_FOR_CLIENT stays 0: at 1 the daemon refuses a missing Host and blanks in the target with a
+	 * page of its own or without a word; the guard refuses the same and says why.
+	 */
+	return MHD_start_daemon(
+	    flags, 0, NULL, NULL, gd_request_handle, shard, MHD_OPTION_EXTERNAL_LOGGER, on_daemon_log, NULL,
+	    MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)GD_CONNECTION_MEMORY, MHD_OPTION_CONNECTION_LIMIT,
+	    (unsigned)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT, 0u, MHD_OPTION_SIGPIPE_HANDLED_BY_APP,
+	    1, MHD_OPTION_URI_LOG_CALLBACK, gd_request_line, shard, MHD_OPTION_NOTIFY_COMPLETED,
+	    gd_request_completed, shard, MHD_OPTION_NOTIFY_CONNECTION, on_connection, shard, MHD_OPTION_END);
+}
+
+bool gd_shard_new(uint32_t index, const struct gd_limits *limits, struct gd_server_facts *facts,
+		  bool may_spin, struct gd_shard **out_shard, struct gd_error *error)
+{
+	struct gd_shard *shard = calloc(1, sizeof *shard);
+	if (!shard)
+		return gd_error_errno(error, ENOMEM, "cannot make a shard");
+	shard->index = index;
+	shard->limits = limits;
+	shard->facts = facts;
+	shard->may_spin = may_spin;
+	shard->checks_layout = has_known_layout();
+	shard->daemon_source = (struct gd_source){.fd = -1, .fn = on_daemon};
+	if (!gd_loop_new(&shard->loop, error)) {
+		gd_shard_free(shard);
+		return false;
+	}
+	shard->daemon = start_daemon(shard);
+	const union MHD_DaemonInfo *info =
+	    shard->daemon ? MHD_get_daemon_info(shard->daemon, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
+	if (!info) {
+		gd_shard_free(shard);
+		return gd_error_errno(error, errno, "cannot start the HTTP library");
+	}
+	shard->daemon_source.fd = info->epoll_fd;
+	if (!gd_loop_add(shard->loop, &shard->daemon_source, EPOLLIN, error)) {
+		gd_shard_free(shard);
+		return false;
+	}
+	*out_shard = shard;
+	return true;
+}
+
+void gd_shard_free(struct gd_shard *shard)
+{
+	if (!shard)
+		return;
+	if (shard->daemon)
+		MHD_stop_daemon(shard->daemon);
+	gd_loop_free(shard->loop);
+	free(shard);
+}
+
+static void end_connections(struct gd_shard *shard)
+{
+	for (struct gd_connection *connection = shard->connections; connection; connection = connection->next)
+		gd_connection_end(connection);
+}
+
+static void on_stop(struct gd_mail *mail)
+{
+	struct gd_shard *shard = gd_container(mail, struct gd_shard, stop);
+	shard->stopping = true;
+}
+
+static bool has_pending(const struct gd_shard *shard)
+{
+	MHD_UNSIGNED_LONG_LONG timeout_ms;
+	return MHD_get_timeout(shard->daemon, &timeout_ms) == MHD_YES && timeout_ms == 0;
+}
+
+static void *run(void *closure)
+{
+	struct gd_shard *shard = closure;
+	char name[16];
+	snprintf(name, sizeof name, "shard-%u", shard->index);
+	prctl(PR_SET_NAME, name);
+	while (!shard->stopping) {
+		gd_loop_run(shard->loop, shard->daemon_ready ? 0 : WAIT_MS);
+		if (!shard->daemon_ready)
+			continue;
+		shard->daemon_ready = false;
+		MHD_run(shard->daemon);
+		if (has_pending(shard))
+			shard->daemon_ready = true;
+	}
+	end_connections(shard);
+	gd_loop_remove(shard->loop, &shard->daemon_source);
+	MHD_stop_daemon(shard->daemon);
+	shard->daemon = NULL;
+	/* connections that were handed over and not taken are still in the mail */
+	gd_loop_run(shard->loop, 0);
+	gd_loop_post(shard->owner, &shard->ended);
+	return NULL;
+}
+
+bool gd_shard_start(struct gd_shard *shard, struct gd_loop *owner, void (*ended)(struct gd_mail *mail),
+		    struct gd_error *error)
+{
+	pthread_attr_t attributes;
+	shard->owner = owner;
+	shard->ended.fn = ended;
+	shard->stop.fn = on_stop;
+	int failed = pthread_attr_init(&attributes);
+	if (!failed) {
+		pthread_attr_setstacksize(&attributes, STACK_BYTES);
+		failed = pthread_create(&shard->thread, &attributes, run, shard);
+		pthread_attr_destroy(&attributes);
+	}
+	if (failed)
+		return gd_error_errno(error, failed, "cannot start a shard's thread");
+	shard->started = true;
+	return true;
+}
+
+static void on_take(struct gd_mail *mail)
+{
+	struct gd_connection *connection = gd_container(mail, struct gd_connection, mail);
+	struct gd_shard *shard = connection->shard;
+	if (!shard->daemon || shard->stopping) {
+		close(connection->fd);
+		gd_connection_free(connection);
+		return;
+	}
+	shard->adding = connection;
+	/* closes the socket by itself when it fails, and tells on_connection if it had told it of the start
+	 */
+	MHD_add_connection(shard->daemon, connection->fd, (struct sockaddr *)&connection->peer,
+			   connection->peer_bytes);
+	if (shard->adding)
+		gd_connection_free(connection);
+	shard->adding = NULL;
+	shard->daemon_ready = true;
+}
+
+void gd_shard_take(struct gd_shard *shard, struct gd_connection *connection)
+{
+	connection->shard = shard;
+	connection->mail.fn = on_take;
+	atomic_fetch_add(&shard->load, 1);
+	gd_loop_post(shard->loop, &connection->mail);
+}
+
+void gd_shard_stop(struct gd_shard *shard)
+{
+	if (!atomic_exchange(&shard->stop_posted, true))
+		gd_loop_post(shard->loop, &shard->stop);
+}
+
+static void relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+	__builtin_ia32_pause();
+#elif defined(__aarch64__)
+	__asm__ volatile("yield");
+#endif
+}
+
+/*
+ * The result of a small dispatch is often there within microseconds, and sleeping costs two context switches.
+ * Spin only when this is the shard's one dispatch in flight, and leave it off for a while where it keeps
+ * missing (measured with probes/shards.c: p50 1.34 times the echo instead of 1.72).
+ */
+void gd_shard_spin(struct gd_shard *shard, const struct gd_exchange *exchange)
+{
+	if (!shard->may_spin || gd_exchange_state(exchange) != GD_EXCHANGE_WAITING ||
+	    gd_lane_inflight(shard->lane) != 1)
+		return;
+	if (shard->spin_misses >= SPIN_MISSES_MAX) {
+		if (++shard->spin_skips < SPIN_SKIPS_MAX)
+			return;
+		shard->spin_skips = 0;
+		shard->spin_misses = SPIN_MISSES_MAX - 1;
+	}
+	uint64_t end_ns = gd_now_ns() + GD_SPIN_US * GD_NS_PER_US;
+	do {
+		gd_lane_drain(shard->lane);
+		if (gd_exchange_state(exchange) != GD_EXCHANGE_WAITING) {
+			shard->spin_misses = 0;
+			return;
+		}
+		relax();
+	} while (gd_now_ns() < end_ns);
+	shard->spin_misses++;
+}
