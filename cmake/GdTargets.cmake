@@ -35,12 +35,14 @@ function(gd_layer name)
   endif()
 endfunction()
 
-# gd_unit_tests(FOLDER LIBS...): one cmocka binary per tests/unit/FOLDER/test_*.c, linked with the layer it tests.
+# gd_unit_tests(FOLDER LIBS...): one cmocka binary per tests/unit/FOLDER/test_*.c, linked with the layer it tests and
+# with the rig*.c beside it.
 function(gd_unit_tests folder)
   file(GLOB sources CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/tests/unit/${folder}/test_*.c")
+  file(GLOB rigs CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/tests/unit/${folder}/rig*.c")
   foreach(source ${sources})
     get_filename_component(name ${source} NAME_WE)
-    add_executable(${name} ${source})
+    add_executable(${name} ${source} ${rigs})
     target_link_libraries(${name} PRIVATE ${ARGN} PkgConfig::CMOCKA)
     add_test(NAME ${folder}/${name} COMMAND ${name})
     set_tests_properties(${folder}/${name} PROPERTIES TIMEOUT 300 LABELS unit)

@@ -17,7 +17,8 @@ void gd_window_note(struct gd_dispatch *dispatch, const struct gd_cell *cell, bo
 			     "the worker was lost while the data was on its way");
 		return;
 	}
-	struct gd_wire_error wire = {.code = cell->result_code, .native = cell->result_native};
+	struct gd_wire_error wire = {
+	    .code = cell->result_code, .native = cell->result_native, .sticky = cell->result_sticky};
 	memcpy(wire.name, cell->result_name, sizeof wire.name);
 	memcpy(wire.text, cell->result_text, sizeof wire.text);
 	gd_wire_error_unpack(&wire, &dispatch->error);

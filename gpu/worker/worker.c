@@ -73,6 +73,15 @@ static void answer(struct gd_process *process, int fd, const struct gd_error *fa
 		_exit(GD_WORKER_EXIT_OK);
 }
 
+/*
+ * The front frees what no launch uses any more. It learned so from a completion; this load makes what the
+ * pump did before that visible here too, without relying on the way through another process.
+ */
+static void meet_pumps(struct gd_process *process)
+{
+	(void)atomic_load_explicit(&process->running, memory_order_acquire);
+}
+
 static void load_module(struct gd_process *process, struct gd_message *message, int fd)
 {
 	struct gd_message *reply = new_reply(process, GD_MESSAGE_LOADED);
@@ -95,6 +104,7 @@ static void load_module(struct gd_process *process, struct gd_message *message, 
 		gd_shm_unmap(data, bytes + 1);
 	}
 	if (loaded) {
+		meet_pumps(process);
 		struct gd_module *old = atomic_exchange(&process->modules[message->index], module);
 		if (old)
 			process->ops->module_free(process->device, old);
@@ -106,6 +116,7 @@ static void load_module(struct gd_process *process, struct gd_message *message, 
 
 static void unload_module(struct gd_process *process, uint32_t index)
 {
+	meet_pumps(process);
 	struct gd_module *old =
 	    index < GD_MODULES_MAX ? atomic_exchange(&process->modules[index], NULL) : NULL;
 	if (old)
@@ -132,6 +143,7 @@ static void make_chunk(struct gd_process *process, const struct gd_message *mess
 
 static void free_chunk(struct gd_process *process, uint32_t index)
 {
+	meet_pumps(process);
 	struct gd_chunk *old = index < GD_CHUNKS_MAX ? atomic_exchange(&process->chunks[index], NULL) : NULL;
 	if (old)
 		process->ops->chunk_free(process->device, old);
