@@ -1,0 +1,214 @@
+#include "gpu/compile/headers.h"
+
+#include "gpu/base/cleanup.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { HEADERS_MAX = 512, FOLDERS_MAX = 8, FILE_MAX = 4 << 20, TOTAL_MAX = 32 << 20 };
+
+/* Folders of headers relative to the library's, for the layouts that exist. */
+static const char *const layouts[] = {
+    "../include",                      /* toolkit: lib64; wheel nvidia/cu13/lib */
+    "../targets/x86_64-linux/include", /* toolkit by symbolic link */
+    "../../include",                   /* toolkit: targets/x86_64-linux/lib is one deeper; Debian */
+    "../../../include",                /* toolkit: targets/x86_64-linux/lib/stubs */
+    "../../cuda_runtime/include",      /* wheels of CUDA 12: nvidia/cuda_nvrtc/lib */
+    "../../cuda_crt/include",
+    "../../cuda_cccl/include",
+};
+
+/* What a client may start from; what these include comes along. */
+static const char *const roots[] = {
+    "cuda_fp16.h",
+    "cuda_bf16.h",
+    "cuda_fp8.h",
+    "cuda_fp6.h",
+    "cuda_fp4.h",
+    "cuComplex.h",
+    "math_constants.h",
+    "vector_types.h",
+    "vector_functions.h",
+    "mma.h",
+    "cuda_runtime.h",
+    "cuda_runtime_api.h",
+    "device_launch_parameters.h",
+    "cooperative_groups.h",
+    "curand_kernel.h",
+    "nv/target",
+    "cuda_pipeline.h",
+    "cuda_awbarrier.h",
+    "cooperative_groups/reduce.h",
+    "cooperative_groups/scan.h",
+    "cooperative_groups/memcpy_async.h",
+};
+
+/* A name that is CUDA's: anything else in these folders is somebody else's header. */
+static bool is_cuda_name(const char *name)
+{
+	static const char *const prefixes[] = {"cuda_",
+					       "cuda.h",
+					       "cuComplex",
+					       "crt/",
+					       "nv/",
+					       "vector_",
+					       "cooperative_groups",
+					       "curand",
+					       "device_",
+					       "sm_",
+					       "mma.h",
+					       "math_",
+					       "driver_",
+					       "builtin_types.h",
+					       "surface_",
+					       "texture_",
+					       "library_types.h",
+					       "channel_descriptor.h",
+					       "host_config.h",
+					       "host_defines.h",
+					       "common_functions.h",
+					       "detail/",
+					       "cudart_",
+					       "fatbinary_section.h"};
+	if (strstr(name, ".."))
+		return false;
+	for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++)
+		if (!strncmp(name, prefixes[i], strlen(prefixes[i])))
+			return true;
+	return false;
+}
+
+struct folders {
+	char paths[FOLDERS_MAX][PATH_MAX];
+	size_t count;
+};
+
+static void find_folders(const char *library_path, struct folders *out)
+{
+	const char *slash = strrchr(library_path, '/');
+	int length = slash ? (int)(slash - library_path) : 0;
+	for (size_t i = 0; i < sizeof layouts / sizeof *layouts; i++) {
+		gd_auto_free char *path = NULL;
+		if (asprintf(&path, "%.*s/%s", length, library_path, layouts[i]) < 0)
+			path = NULL;
+		else if (realpath(path, out->paths[out->count]))
+			out->count++;
+	}
+}
+
+static char *read_file(const char *path, size_t *out_bytes)
+{
+	gd_auto_close int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct stat st;
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size > FILE_MAX)
+		return NULL;
+	size_t bytes = (size_t)st.st_size, done = 0;
+	gd_auto_free char *text = malloc(bytes + 1);
+	while (text && done < bytes) {
+		ssize_t n = read(fd, text + done, bytes - done);
+		if (n <= 0)
+			return NULL;
+		done += (size_t)n;
+	}
+	if (text)
+		text[bytes] = '\0';
+	*out_bytes = bytes;
+	return gd_move(text);
+}
+
+const char *gd_headers_find(const struct gd_headers *headers, const char *name)
+{
+	for (size_t i = 0; i < headers->count; i++)
+		if (!strcmp(headers->names[i], name))
+			return headers->texts[i];
+	return NULL;
+}
+
+static void take(struct gd_headers *headers, const struct folders *folders, const char *name)
+{
+	if (headers->count == HEADERS_MAX || !is_cuda_name(name) || gd_headers_find(headers, name))
+		return;
+	for (size_t i = 0; i < folders->count; i++) {
+		gd_auto_free char *path = NULL;
+		size_t bytes = 0;
+		if (asprintf(&path, "%s/%s", folders->paths[i], name) < 0) {
+			path = NULL;
+			continue;
+		}
+		char *text = read_file(path, &bytes);
+		if (!text)
+			continue;
+		char *copy = strdup(name);
+		if (!copy || bytes > TOTAL_MAX - headers->bytes) {
+			free(copy);
+			free(text);
+			return;
+		}
+		headers->names[headers->count] = copy;
+		headers->texts[headers->count++] = text;
+		headers->bytes += bytes;
+		return;
+	}
+}
+
+/* Follow every #include of a header; conditions do not matter, a header too many costs nothing. */
+static void take_included(struct gd_headers *headers, const struct folders *folders, size_t index)
+{
+	const char *own = headers->names[index];
+	const char *slash = strrchr(own, '/');
+	for (const char *at = headers->texts[index]; (at = strstr(at, "include"));) {
+		at += strlen("include");
+		const char *open = at + strspn(at, " \t");
+		if (*open != '<' && *open != '"')
+			continue;
+		size_t length = strcspn(open + 1, *open == '<' ? ">\n" : "\"\n");
+		char name[NAME_MAX], beside[2 * NAME_MAX];
+		if (length >= sizeof name)
+			continue;
+		memcpy(name, open + 1, length);
+		name[length] = '\0';
+		take(headers, folders, name);
+		/* "x.h" inside crt/y.h is looked for beside it too, under its full name */
+		if (*open == '"' && slash) {
+			snprintf(beside, sizeof beside, "%.*s/%s", (int)(slash - own), own, name);
+			take(headers, folders, beside);
+		}
+	}
+}
+
+bool gd_headers_load(const char *library_path, struct gd_headers *out_headers)
+{
+	struct gd_headers headers = {0};
+	gd_auto_free struct folders *folders = calloc(1, sizeof *folders);
+	headers.names = calloc(HEADERS_MAX, sizeof *headers.names);
+	headers.texts = calloc(HEADERS_MAX, sizeof *headers.texts);
+	headers.cap = HEADERS_MAX;
+	if (!folders || !headers.names || !headers.texts) {
+		gd_headers_done(&headers);
+		return false;
+	}
+	find_folders(library_path, folders);
+	for (size_t i = 0; i < sizeof roots / sizeof *roots; i++)
+		take(&headers, folders, roots[i]);
+	for (size_t i = 0; i < headers.count; i++)
+		take_included(&headers, folders, i);
+	bool found = gd_headers_find(&headers, "cuda_fp16.h") != NULL;
+	*out_headers = headers;
+	return found;
+}
+
+void gd_headers_done(struct gd_headers *headers)
+{
+	for (size_t i = 0; i < headers->count; i++) {
+		free(headers->names[i]);
+		free(headers->texts[i]);
+	}
+	free(headers->names);
+	free(headers->texts);
+	*headers = (struct gd_headers){0};
+}
