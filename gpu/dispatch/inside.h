@@ -71,6 +71,7 @@ struct gd_placement {
 
 struct gd_kernel {
 	_Atomic uint32_t references;
+	uint64_t serial; /* never repeats, unlike the address */
 	struct gd_engine *engine;
 	struct gd_artifact *artifact;
 	struct gd_kernel_info info; /* S, once, before the kernel is handed out */
@@ -202,7 +203,7 @@ struct gd_engine {
 	struct gd_flight *flights; /* S: compiles under way */
 	struct gd_lane *own_lane;  /* the supervisor's, for the canary */
 	struct gd_canary *canary;
-	_Atomic uint64_t next_ticket;
+	_Atomic uint64_t next_ticket, next_serial;
 	_Atomic uint64_t modules_loaded, compiles_inflight;
 	_Atomic uint64_t restarts[4];
 	pthread_mutex_t lock; /* statuses, toolchain, lanes[], device_errors, retired */

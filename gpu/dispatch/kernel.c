@@ -14,6 +14,7 @@ struct gd_kernel *gd_kernel_new(struct gd_engine *engine, struct gd_artifact *ar
 		return NULL;
 	atomic_init(&kernel->references, 1);
 	kernel->engine = engine;
+	kernel->serial = atomic_fetch_add(&engine->next_serial, 1) + 1;
 	kernel->artifact = gd_artifact_ref(artifact);
 	kernel->occupancy_threads = occupancy_threads;
 	return kernel;

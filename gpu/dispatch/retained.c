@@ -10,7 +10,7 @@
 enum { RETAINED_MAX = 64 };
 
 struct gd_retained {
-	const struct gd_kernel *kernel; /* NULL: this place is free; compared only, never looked into */
+	uint64_t kernel; /* its serial; 0: this place is free */
 	uint32_t ordinal;
 	uint64_t offset, capacity;
 };
@@ -20,7 +20,7 @@ static void count(struct gd_view *view, enum gd_counter counter, uint64_t amount
 	gd_count_add(&view->lane->counts, counter, amount);
 }
 
-static struct gd_retained *find(struct gd_view *view, const struct gd_kernel *kernel, uint32_t ordinal)
+static struct gd_retained *find(struct gd_view *view, uint64_t kernel, uint32_t ordinal)
 {
 	for (uint32_t i = 0; i < view->retained_count; i++)
 		if (view->retained[i].kernel == kernel && view->retained[i].ordinal == ordinal)
@@ -33,7 +33,7 @@ static struct gd_retained *find(struct gd_view *view, const struct gd_kernel *ke
 static void leave(struct gd_view *view, struct gd_retained *slot)
 {
 	count(view, GD_COUNT_OUTPUT_SLOT_RETAINED_CAPACITY_BYTES, 0 - slot->capacity);
-	slot->kernel = NULL;
+	slot->kernel = 0;
 }
 
 static void retire(struct gd_view *view, struct gd_retained *slot)
@@ -51,7 +51,7 @@ static bool take_block(struct gd_view *view, uint64_t bytes, uint64_t *out_offse
 bool gd_retained_take(struct gd_view *view, struct gd_kernel *kernel, uint32_t ordinal, uint64_t bytes,
 		      uint64_t *out_offset, uint64_t *out_capacity)
 {
-	struct gd_retained *slot = find(view, kernel, ordinal);
+	struct gd_retained *slot = find(view, kernel->serial, ordinal);
 	bool reused = slot && slot->capacity >= bytes, moved = slot && !reused;
 	if (reused) {
 		*out_offset = slot->offset;
@@ -82,7 +82,7 @@ void gd_retained_give(struct gd_view *view, struct gd_kernel *kernel, uint32_t o
 		      uint64_t capacity)
 {
 	struct gd_retained *place = NULL;
-	if (!view->lost && !find(view, kernel, ordinal)) {
+	if (!view->lost && !find(view, kernel->serial, ordinal)) {
 		for (uint32_t i = 0; i < view->retained_count && !place; i++)
 			if (!view->retained[i].kernel)
 				place = &view->retained[i];
@@ -100,7 +100,7 @@ void gd_retained_give(struct gd_view *view, struct gd_kernel *kernel, uint32_t o
 		return;
 	}
 	*place = (struct gd_retained){
-	    .kernel = kernel, .ordinal = ordinal, .offset = offset, .capacity = capacity};
+	    .kernel = kernel->serial, .ordinal = ordinal, .offset = offset, .capacity = capacity};
 	count(view, GD_COUNT_OUTPUT_SLOT_RETAINED_CAPACITY_BYTES, capacity);
 }
 
@@ -108,7 +108,7 @@ bool gd_retained_drop(struct gd_view *view, const struct gd_kernel *kernel)
 {
 	bool any = false;
 	for (uint32_t i = 0; i < view->retained_count; i++)
-		if (view->retained[i].kernel && (!kernel || view->retained[i].kernel == kernel)) {
+		if (view->retained[i].kernel && (!kernel || view->retained[i].kernel == kernel->serial)) {
 			retire(view, &view->retained[i]);
 			any = true;
 		}

@@ -205,6 +205,9 @@ static void start(struct pump *pump, struct pump_stream *stream, uint32_t lane, 
 	stream->index = index;
 	stream->cell = cell;
 	stream->ticket = cell->ticket;
+	/* pairs with the release of whichever pump had this cell before */
+	if (atomic_load_explicit(&cell->state, memory_order_acquire) != GD_CELL_QUEUED)
+		return;
 	cell->result_code = 0;
 	cell->result_sticky = 0;
 	cell->result_cancelled = 0;
