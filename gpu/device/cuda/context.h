@@ -37,6 +37,7 @@ struct gd_device {
 	size_t in_bytes, out_bytes;
 	gd_cu_pointer in_device; /* 0 when kernels cannot read the slab in place */
 	gd_cu_pointer out_device;
+	uint64_t mapped_bytes_max; /* GD_CUDA_MAPPED_BYTES_MAX, but for measurements of what it should be */
 
 	struct CUstream_st *control; /* for zeroing chunks; control thread only */
 	struct CUevent_st *control_done;

@@ -1,5 +1,5 @@
 /* Opening and closing, what the device says of itself, and the slabs. */
-#include "gpu/device/cuda/context.h"
+#include "gpu/device/cuda/placement.h"
 
 #include "gpu/base/cleanup.h"
 #include "gpu/device/cuda/result.h"
@@ -210,6 +210,7 @@ static bool cuda_open(uint32_t ordinal, struct gd_device **out_device, struct gd
 		return gd_error_set(error, GD_DEVICE_OUT_OF_MEMORY, NULL, "no memory for a device");
 	device->driver = gd_cuda_driver_get(error);
 	device->serial = atomic_fetch_add(&last_serial, 1) + 1;
+	device->mapped_bytes_max = GD_CUDA_MAPPED_BYTES_MAX;
 	gd_cu_result result = device->driver->device_get(&device->handle, (int)ordinal);
 	if (!gd_cuda_check(device, result, "cuDeviceGet", error) || !open_context(device, error) ||
 	    !describe(device, &info, error)) {

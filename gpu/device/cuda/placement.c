@@ -79,14 +79,14 @@ static bool reserve_staging(struct gd_cuda_placement *placement, uint64_t bytes,
 	return true;
 }
 
-static bool is_small(const struct gd_launch *launch)
+static bool is_small(const struct gd_device *device, const struct gd_launch *launch)
 {
 	uint64_t bytes = 0;
 	for (uint32_t i = 0; i < launch->buffer_count; i++)
 		if (launch->buffers[i].space != GD_SPACE_CHUNK &&
 		    __builtin_add_overflow(bytes, launch->buffers[i].bytes, &bytes))
 			return false;
-	return bytes <= GD_CUDA_MAPPED_BYTES_MAX;
+	return bytes <= device->mapped_bytes_max;
 }
 
 bool gd_cuda_placement_choose(const struct gd_device *device, const struct gd_launch *launch,
@@ -95,7 +95,7 @@ bool gd_cuda_placement_choose(const struct gd_device *device, const struct gd_la
 	if (launch->buffer_count > GD_PARAMS_MAX)
 		return gd_error_set(error, GD_INTERNAL_STATE, NULL, "%u buffers in a launch",
 				    launch->buffer_count);
-	bool may_map = is_small(launch);
+	bool may_map = is_small(device, launch);
 	placement->staging_bytes = 0;
 	placement->has_uploads = placement->has_downloads = false;
 	for (uint32_t i = 0; i < launch->buffer_count; i++) {
