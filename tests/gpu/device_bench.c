@@ -53,7 +53,7 @@ struct params {
 	int32_t n, end;
 };
 
-static void die(const char *what)
+__attribute__((noreturn)) static void die(const char *what)
 {
 	printf("FAIL  %s: %s\n", what, error.text);
 	exit(EXIT_FAILURE);
