@@ -21,39 +21,15 @@ bool gd_probe_tag(char out_tag[GD_PROBE_TAG_BYTES])
 }
 
 /* Words that the probe uses and a source may have made macros of. */
-static const char *const words[] = {"template",
-				    "class",
-				    "struct",
-				    "typename",
-				    "typedef",
-				    "static",
-				    "const",
-				    "volatile",
-				    "unsigned",
-				    "signed",
-				    "long",
-				    "short",
-				    "int",
-				    "char",
-				    "bool",
-				    "float",
-				    "double",
-				    "void",
-				    "wchar_t",
-				    "char16_t",
-				    "char32_t",
-				    "char8_t",
-				    "sizeof",
-				    "decltype",
-				    "noexcept",
-				    "false",
-				    "true",
-				    "__is_enum",
-				    "__underlying_type",
-				    "__half",
-				    "__nv_bfloat16",
-				    "__attribute__",
-				    "global"};
+static const char *const words[] = {"template", "class",         "struct",        "typename",
+				    "typedef",  "static",        "const",         "volatile",
+				    "unsigned", "signed",        "long",          "short",
+				    "int",      "char",          "bool",          "float",
+				    "double",   "void",          "wchar_t",       "char16_t",
+				    "char32_t", "char8_t",       "sizeof",        "decltype",
+
+				    "false",    "true",          "__is_enum",     "__underlying_type",
+				    "__half",   "__nv_bfloat16", "__attribute__", "global"};
 
 /*
  * `$` stands for the tag. A parameter's number, from the low end: 8 bits type (enum gd_type), 8 bits element
@@ -80,10 +56,11 @@ static const char templates[] =
     "template<class T, bool E = __is_enum(T)> struct $plain { typedef T type; };\n"
     "template<class T> struct $plain<T, true> { typedef __underlying_type(T) type; };\n"
     /* size, 0 where the type is incomplete */
-    "template<class T> $n<sizeof(T)> $measure(int);\n"
-    "template<class T> $n<0> $measure(...);\n"
-    "template<class T> struct $size { static const unsigned long long w = decltype($measure<T>(0))::v;\n"
-    "  static const unsigned long long v = w >> 30 ? 0 : w; };\n"
+    "template<class T, class N = $n<1> > struct $complete { static const unsigned long long v = 0; };\n"
+    "template<class T> struct $complete<T, $n<sizeof(T) != 0> > { static const unsigned long long v = "
+    "sizeof(T); };\n"
+    "template<class T> struct $size { static const unsigned long long v =\n"
+    "  $complete<T>::v >> 30 ? 0 : $complete<T>::v; };\n"
     "template<> struct $size<void> { static const unsigned long long v = 1; };\n"
     "template<class R, class... A> struct $size<R(A...)> { static const unsigned long long v = 0; };\n"
     "template<class T> struct $kind { static const unsigned long long v = 14; };\n"
@@ -99,10 +76,7 @@ static const char templates[] =
     "template<class F> struct $of;\n"
     "template<class R, class... A> struct $of<R(A...)> { typedef $list<$param<A>::v...> list; };\n"
     "template<class F> struct $of<F *> : $of<F> {};\n"
-    "template<class F> struct $of<F &> : $of<F> {};\n"
-    "#if __cpp_noexcept_function_type\n"
-    "template<class R, class... A> struct $of<R(A...) noexcept> { typedef $list<$param<A>::v...> list; };\n"
-    "#endif\n";
+    "template<class F> struct $of<F &> : $of<F> {};\n";
 
 static const struct {
 	const char *type;

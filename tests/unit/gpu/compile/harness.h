@@ -1,6 +1,7 @@
 /*
- * A compiler with a real fork server for the tests of this folder: started from the test's own executable, so main()
- * must begin with harness_role(). One at a time, one thread. Tests skip, and say so, where there is no NVRTC.
+ * A compiler with a real fork server for the tests of this folder: started from the test's own executable, so
+ * main() must begin with harness_role(). One at a time, one thread. Tests skip, and say so, where there is no
+ * NVRTC.
  */
 #ifndef GD_TESTS_COMPILE_HARNESS_H
 #define GD_TESTS_COMPILE_HARNESS_H
@@ -128,13 +129,13 @@ static inline struct gd_program_input harness_source(const char *source, const c
 }
 
 /* Skip a test, visibly, where nothing can be compiled. */
-#define harness_need_nvrtc(harness)                                                                            \
-	do {                                                                                                   \
-		const struct gd_toolchain *toolchain_ = gd_compiler_toolchain((harness)->compiler);            \
-		if (!toolchain_->available) {                                                                  \
-			printf("SKIP: no NVRTC here (%s)\n", toolchain_->why_not);                             \
-			skip();                                                                                \
-		}                                                                                              \
+#define harness_need_nvrtc(harness)                                                                          \
+	do {                                                                                                 \
+		const struct gd_toolchain *toolchain_ = gd_compiler_toolchain((harness)->compiler);          \
+		if (!toolchain_->available) {                                                                \
+			printf("SKIP: no NVRTC here (%s)\n", toolchain_->why_not);                           \
+			skip();                                                                              \
+		}                                                                                            \
 	} while (0)
 
 #endif

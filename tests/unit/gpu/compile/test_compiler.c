@@ -14,8 +14,9 @@ static int close_usual(void **state)
 	return 0;
 }
 
-static const char saxpy[] = "extern \"C\" __global__ void saxpy(float a, const float *x, float *y, int n)\n"
-			    "{ int i = blockIdx.x * blockDim.x + threadIdx.x; if (i < n) y[i] = a * x[i] + y[i]; }\n";
+static const char saxpy[] =
+    "extern \"C\" __global__ void saxpy(float a, const float *x, float *y, int n)\n"
+    "{ int i = blockIdx.x * blockDim.x + threadIdx.x; if (i < n) y[i] = a * x[i] + y[i]; }\n";
 
 static void expect_made(const struct harness_job *job)
 {
@@ -35,7 +36,10 @@ static void a_kernel_becomes_ptx_and_cubin_with_its_signature(void **state)
 	const struct gd_artifact *artifact = job.job.artifact;
 	assert_string_equal(artifact->entry, "saxpy");
 	assert_non_null(strstr(artifact->ptx, ".entry saxpy"));
-	assert_memory_equal(artifact->cubin, "\x7f" "ELF", 4);
+	assert_memory_equal(artifact->cubin,
+			    "\x7f"
+			    "ELF",
+			    4);
 	assert_true(artifact->reproducible);
 	assert_int_equal(artifact->signature.count, 4);
 	assert_string_equal(artifact->signature.params[0].name, "a");
