@@ -1,8 +1,9 @@
 /*
- * The API of a process: what is shared by all shards (pipelines, limits, HTTP counters), and each shard's part of it.
+ * The API of a process: what is shared by all shards (pipelines, limits, HTTP counters), and each shard's
+ * part of it.
  *
- * gd_api is made by the supervisor before the shards start and freed after they have ended; its tables are locked
- * inside. A gd_api_lane belongs to its shard's thread.
+ * gd_api is made by the supervisor before the shards start and freed after they have ended; its tables are
+ * locked inside. A gd_api_lane belongs to its shard's thread.
  */
 #ifndef GD_API_API_H
 #define GD_API_API_H
@@ -47,6 +48,8 @@ void gd_api_free(struct gd_api *api);
 /* The part of shard `index`; `lane` and `loop` are that shard's. */
 bool gd_api_lane_new(struct gd_api *api, uint32_t index, struct gd_lane *lane, struct gd_loop *loop,
 		     struct gd_api_lane **out_lane, struct gd_error *error);
+/* After the engine's lane is gone (gd_lane_free): compiles that nobody waits for any more may be in it until
+ * then. */
 void gd_api_lane_free(struct gd_api_lane *lane);
 
 /* Count one finished HTTP exchange (the server calls it when the answer is out). */

@@ -1,10 +1,11 @@
 /*
- * One HTTP exchange as the API sees it: a head, a body that arrives in pieces, one response. Knows nothing of sockets.
+ * One HTTP exchange as the API sees it: a head, a body that arrives in pieces, one response. Knows nothing of
+ * sockets.
  *
- * The server makes an exchange when the headers are in, feeds it the body, and sends the response when there is one.
- * Everything happens on the shard's thread. What takes time leaves the exchange waiting; head->wake tells the server
- * when it may go on. The server owns the exchange and frees it in any state (a client that went away); work under way
- * is cancelled then.
+ * The server makes an exchange when the headers are in, feeds it the body, and sends the response when there
+ * is one. Everything happens on the shard's thread. What takes time leaves the exchange waiting; head->wake
+ * tells the server when it may go on. The server owns the exchange and frees it in any state (a client that
+ * went away); work under way is cancelled then.
  */
 #ifndef GD_API_EXCHANGE_H
 #define GD_API_EXCHANGE_H
@@ -23,13 +24,15 @@ struct gd_exchange;
 
 /* The request line and headers. All pointers stay valid until gd_exchange_free. */
 struct gd_head {
-	const char *method;  /* "GET" … as sent */
-	const char *target;  /* raw request target: path, and query if any, undecoded */
-	int64_t body_bytes;  /* Content-Length, 0 without a body, -1 when chunked */
-	const char *(*header)(void *owner, const char *name); /* first value, case-insensitive name; NULL when absent */
+	const char *method; /* "GET" … as sent */
+	const char *target; /* raw request target: path, and query if any, undecoded */
+	int64_t body_bytes; /* Content-Length, 0 without a body, -1 when chunked */
+	const char *(*header)(void *owner,
+			      const char *name); /* first value, case-insensitive name; NULL when absent */
 	void *owner;
 	void (*wake)(void *owner); /* on the shard's thread: look at gd_exchange_state again */
-	char request_id[GD_REQUEST_ID_MAX + 1]; /* chosen by the server: the client's when valid, else a new one */
+	char request_id[GD_REQUEST_ID_MAX +
+			1]; /* chosen by the server: the client's when valid, else a new one */
 	uint64_t started_ns;
 };
 
@@ -64,7 +67,8 @@ struct gd_response {
 	struct {
 		const char *name; /* static */
 		const char *value;
-	} headers[GD_HEADERS_MAX]; /* Content-Length, Connection, Date, X-Request-ID, Server-Timing are the server's */
+	} headers[GD_HEADERS_MAX]; /* Content-Length, Connection, Date, X-Request-ID, Server-Timing are the
+				      server's */
 	/* Body: pieces back to back … */
 	unsigned piece_count;
 	struct gd_piece pieces[GD_PIECES_MAX];
@@ -72,7 +76,7 @@ struct gd_response {
 	uint64_t pull_bytes;
 	/* Returns bytes written to data, 0 when none is here yet (wake follows), -1 when it broke: close. */
 	int64_t (*pull)(struct gd_exchange *exchange, uint64_t offset, void *data, size_t bytes);
-	bool close; /* end the connection after it */
+	bool close;        /* end the connection after it */
 	bool body_omitted; /* HEAD: send Content-Length of the body but not the body */
 };
 
@@ -84,8 +88,8 @@ const char *gd_exchange_timing(const struct gd_exchange *exchange);
 const char *gd_exchange_route(const struct gd_exchange *exchange);
 
 /*
- * Make a refusal of the server's own (guard, limits, timeouts) in the common problem form. `head` may lack all but
- * request_id. Never NULL; freed with gd_exchange_free.
+ * Make a refusal of the server's own (guard, limits, timeouts) in the common problem form. `head` may lack
+ * all but request_id. Never NULL; freed with gd_exchange_free.
  */
 struct gd_exchange *gd_exchange_refusal(struct gd_api_lane *lane, const struct gd_head *head,
 					const struct gd_error *error, unsigned status, bool close);
