@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { HEADERS_MAX = 512, FOLDERS_MAX = 8, FILE_MAX = 4 << 20, TOTAL_MAX = 32 << 20 };
+enum { HEADERS_MAX = 4096, FOLDERS_MAX = 16, FILE_MAX = 4 << 20, TOTAL_MAX = 64 << 20 };
 
 /* Folders of headers relative to the library's, for the layouts that exist. */
 static const char *const layouts[] = {
@@ -21,6 +21,11 @@ static const char *const layouts[] = {
     "../../cuda_runtime/include",      /* wheels of CUDA 12: nvidia/cuda_nvrtc/lib */
     "../../cuda_crt/include",
     "../../cuda_cccl/include",
+    "../../cuda_cccl/include/cccl",
+    "../../curand/include",
+    "../include/cccl", /* CUDA 13 keeps libcu++ in a folder of its own */
+    "../targets/x86_64-linux/include/cccl",
+    "../../include/cccl",
 };
 
 /* What a client may start from; what these include comes along. */
@@ -46,12 +51,35 @@ static const char *const roots[] = {
     "cooperative_groups/reduce.h",
     "cooperative_groups/scan.h",
     "cooperative_groups/memcpy_async.h",
+    "cuda/std/type_traits",
+    "cuda/std/cstdint",
+    "cuda/std/limits",
+    "cuda/std/array",
+    "cuda/std/complex",
+    "cuda/std/tuple",
+    "cuda/std/utility",
+    "cuda/std/cmath",
+    "cuda/std/atomic",
+    "cuda/atomic",
+    "cuda/barrier",
+    "cuda/pipeline",
+    "cuda/std/cstddef",
+    "cuda/std/climits",
+    "cuda/std/functional",
+    "cuda/std/span",
+    "cuda/std/optional",
+    "cuda/std/bit",
+    "cuda/std/numbers",
+    "cuda/std/algorithm",
+    "cuda/std/cassert",
+    "cuda/std/cstring",
 };
 
 /* A name that is CUDA's: anything else in these folders is somebody else's header. */
 static bool is_cuda_name(const char *name)
 {
 	static const char *const prefixes[] = {"cuda_",
+					       "cuda/",
 					       "cuda.h",
 					       "cuComplex",
 					       "crt/",
@@ -129,31 +157,44 @@ const char *gd_headers_find(const struct gd_headers *headers, const char *name)
 	return NULL;
 }
 
-static void take(struct gd_headers *headers, const struct folders *folders, const char *name)
+bool gd_headers_mean_large(const char *text)
 {
-	if (headers->count == HEADERS_MAX || !is_cuda_name(name) || gd_headers_find(headers, name))
-		return;
+	static const char *const words[] = {"cuda/", "cooperative_groups", "curand", "cuda_pipeline",
+					    "cuda_awbarrier"};
+	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+		if (strstr(text, words[i]))
+			return true;
+	return false;
+}
+
+/* Take the file `path` of the folders under `name`. */
+static bool take_as(struct gd_headers *headers, const struct folders *folders, const char *name,
+		    const char *path)
+{
+	if (gd_headers_find(headers, name))
+		return true;
+	if (headers->count == HEADERS_MAX || !is_cuda_name(path))
+		return false;
 	for (size_t i = 0; i < folders->count; i++) {
-		gd_auto_free char *path = NULL;
+		gd_auto_free char *full = NULL;
 		size_t bytes = 0;
-		if (asprintf(&path, "%s/%s", folders->paths[i], name) < 0) {
-			path = NULL;
-			continue;
+		if (asprintf(&full, "%s/%s", folders->paths[i], path) < 0) {
+			full = NULL;
+			return false;
 		}
-		char *text = read_file(path, &bytes);
+		gd_auto_free char *text = read_file(full, &bytes);
 		if (!text)
 			continue;
-		char *copy = strdup(name);
-		if (!copy || bytes > TOTAL_MAX - headers->bytes) {
-			free(copy);
-			free(text);
-			return;
-		}
-		headers->names[headers->count] = copy;
-		headers->texts[headers->count++] = text;
+		gd_auto_free char *copy = strdup(name);
+		if (!copy || bytes > TOTAL_MAX - headers->bytes)
+			return false;
+		headers->is_large[headers->count] = gd_headers_mean_large(path);
+		headers->names[headers->count] = gd_move(copy);
+		headers->texts[headers->count++] = gd_move(text);
 		headers->bytes += bytes;
-		return;
+		return true;
 	}
+	return false;
 }
 
 /* Follow every #include of a header; conditions do not matter, a header too many costs nothing. */
@@ -172,11 +213,11 @@ static void take_included(struct gd_headers *headers, const struct folders *fold
 			continue;
 		memcpy(name, open + 1, length);
 		name[length] = '\0';
-		take(headers, folders, name);
-		/* "x.h" inside crt/y.h is looked for beside it too, under its full name */
-		if (*open == '"' && slash) {
+		/* NVRTC does not know where a header in memory lies: "x.hpp" inside crt/x.h keeps its short
+		 * name */
+		if (!take_as(headers, folders, name, name) && *open == '"' && slash) {
 			snprintf(beside, sizeof beside, "%.*s/%s", (int)(slash - own), own, name);
-			take(headers, folders, beside);
+			take_as(headers, folders, name, beside);
 		}
 	}
 }
@@ -187,14 +228,14 @@ bool gd_headers_load(const char *library_path, struct gd_headers *out_headers)
 	gd_auto_free struct folders *folders = calloc(1, sizeof *folders);
 	headers.names = calloc(HEADERS_MAX, sizeof *headers.names);
 	headers.texts = calloc(HEADERS_MAX, sizeof *headers.texts);
-	headers.cap = HEADERS_MAX;
-	if (!folders || !headers.names || !headers.texts) {
+	headers.is_large = calloc(HEADERS_MAX, sizeof *headers.is_large);
+	if (!folders || !headers.names || !headers.texts || !headers.is_large) {
 		gd_headers_done(&headers);
 		return false;
 	}
 	find_folders(library_path, folders);
 	for (size_t i = 0; i < sizeof roots / sizeof *roots; i++)
-		take(&headers, folders, roots[i]);
+		take_as(&headers, folders, roots[i], roots[i]);
 	for (size_t i = 0; i < headers.count; i++)
 		take_included(&headers, folders, i);
 	bool found = gd_headers_find(&headers, "cuda_fp16.h") != NULL;
@@ -210,5 +251,6 @@ void gd_headers_done(struct gd_headers *headers)
 	}
 	free(headers->names);
 	free(headers->texts);
+	free(headers->is_large);
 	*headers = (struct gd_headers){0};
 }

@@ -12,14 +12,19 @@
 #include <stddef.h>
 
 struct gd_headers {
-	size_t count, cap;
+	size_t count;
 	char **names, **texts; /* name as an #include says it; text NUL-terminated */
+	bool *
+	    is_large; /* part of the C++ library: hundreds of files, passed on where a source may mean them */
 	size_t bytes;
 };
 
 /* Load what is there for the library at `library_path`. Returns false when cuda_fp16.h is not among it. */
 bool gd_headers_load(const char *library_path, struct gd_headers *out_headers);
 void gd_headers_done(struct gd_headers *headers);
+
+/* May a text that includes something mean one of the large ones? */
+bool gd_headers_mean_large(const char *text);
 
 /* The text of a header, NULL when it is not there. */
 const char *gd_headers_find(const struct gd_headers *headers, const char *name);

@@ -32,51 +32,50 @@ static const char *const words[] = {"template", "class",         "struct",      
 				    "__half",   "__nv_bfloat16", "__attribute__", "global"};
 
 /*
- * `$` stands for the tag. A parameter's number, from the low end: 8 bits type (enum gd_type), 8 bits element
- * type, 1 bit const pointee, 15 bits size, 32 bits element size (0: incomplete, or beyond them).
+ * `$` stands for the tag; every name has one, since a source may have made macros of all others. A
+ * parameter's number, from the low end: 8 bits type (enum gd_type), 8 bits element type, 1 bit const pointee,
+ * 15 bits size, 32 bits element size (0: incomplete, or beyond 30 bits).
  */
-static const char halves[] =
-    "struct __half; struct __nv_bfloat16;\n"
-    "template<> struct $kind<__half> { static const unsigned long long v = 9; };\n"
-    "template<> struct $kind<__nv_bfloat16> { static const unsigned long long v = 10; };\n";
+#define VALUE "static const unsigned long long $v = "
+
+static const char halves[] = "struct __half; struct __nv_bfloat16;\n"
+			     "template<> struct $kind<__half> { " VALUE "9; };\n"
+			     "template<> struct $kind<__nv_bfloat16> { " VALUE "10; };\n";
 
 static const char templates[] =
-    "template<unsigned long long... V> struct $list {};\n"
-    "template<class L> __attribute__((global)) void $out() {}\n"
-    "template<unsigned long long N> struct $n { static const unsigned long long v = N; };\n"
+    "template<unsigned long long... $N> struct $list {};\n"
+    "template<class $L> __attribute__((global)) void $out() {}\n"
+    "template<bool $N> struct $bool {};\n"
     /* what is pointed at: element of an array, without const and volatile */
-    "template<class T> struct $item { typedef T type; };\n"
-    "template<class T> struct $item<T[]> : $item<T> {};\n"
-    "template<class T, unsigned long N> struct $item<T[N]> : $item<T> {};\n"
-    "template<class T> struct $bare { typedef T type; static const unsigned long long c = 0; };\n"
-    "template<class T> struct $bare<const T> { typedef T type; static const unsigned long long c = 1; };\n"
-    "template<class T> struct $bare<volatile T> { typedef T type; static const unsigned long long c = 0; };\n"
-    "template<class T> struct $bare<const volatile T> { typedef T type; static const unsigned long long c = "
-    "1; };\n"
-    "template<class T, bool E = __is_enum(T)> struct $plain { typedef T type; };\n"
-    "template<class T> struct $plain<T, true> { typedef __underlying_type(T) type; };\n"
+    "template<class $T> struct $item { typedef $T $type; };\n"
+    "template<class $T> struct $item<$T[]> : $item<$T> {};\n"
+    "template<class $T, unsigned long $N> struct $item<$T[$N]> : $item<$T> {};\n"
+    "template<class $T> struct $bare { typedef $T $type; " VALUE "0; };\n"
+    "template<class $T> struct $bare<const $T> { typedef $T $type; " VALUE "1; };\n"
+    "template<class $T> struct $bare<volatile $T> { typedef $T $type; " VALUE "0; };\n"
+    "template<class $T> struct $bare<const volatile $T> { typedef $T $type; " VALUE "1; };\n"
+    "template<class $T, bool $E = __is_enum($T)> struct $plain { typedef $T $type; };\n"
+    "template<class $T> struct $plain<$T, true> { typedef __underlying_type($T) $type; };\n"
     /* size, 0 where the type is incomplete */
-    "template<class T, class N = $n<1> > struct $complete { static const unsigned long long v = 0; };\n"
-    "template<class T> struct $complete<T, $n<sizeof(T) != 0> > { static const unsigned long long v = "
-    "sizeof(T); };\n"
-    "template<class T> struct $size { static const unsigned long long v =\n"
-    "  $complete<T>::v >> 30 ? 0 : $complete<T>::v; };\n"
-    "template<> struct $size<void> { static const unsigned long long v = 1; };\n"
-    "template<class R, class... A> struct $size<R(A...)> { static const unsigned long long v = 0; };\n"
-    "template<class T> struct $kind { static const unsigned long long v = 14; };\n"
-    "template<class T> struct $param {\n"
-    "  typedef typename $plain<typename $bare<T>::type>::type type;\n"
-    "  static const unsigned long long v = $kind<type>::v | (unsigned long long)sizeof(T) << 17; };\n"
-    "template<class T> struct $param<T *> {\n"
-    "  typedef typename $item<T>::type item;\n"
-    "  typedef typename $plain<typename $bare<item>::type>::type type;\n"
-    "  static const unsigned long long v = 15 | $kind<type>::v << 8 | $bare<item>::c << 16 |\n"
-    "    (unsigned long long)sizeof(T *) << 17 | $size<type>::v << 32; };\n"
-    "template<class T> struct $param<T &> : $param<T *> {};\n"
-    "template<class F> struct $of;\n"
-    "template<class R, class... A> struct $of<R(A...)> { typedef $list<$param<A>::v...> list; };\n"
-    "template<class F> struct $of<F *> : $of<F> {};\n"
-    "template<class F> struct $of<F &> : $of<F> {};\n";
+    "template<class $T, class $K = $bool<true> > struct $complete { " VALUE "0; };\n"
+    "template<class $T> struct $complete<$T, $bool<sizeof($T) != 0> > { " VALUE "sizeof($T); };\n"
+    "template<class $T> struct $size { " VALUE "$complete<$T>::$v >> 30 ? 0 : $complete<$T>::$v; };\n"
+    "template<> struct $size<void> { " VALUE "1; };\n"
+    "template<class $R, class... $A> struct $size<$R($A...)> { " VALUE "0; };\n"
+    "template<class $T> struct $kind { " VALUE "14; };\n"
+    "template<class $T> struct $param {\n"
+    "  typedef typename $plain<typename $bare<$T>::$type>::$type $type;\n"
+    "  " VALUE "$kind<$type>::$v | (unsigned long long)sizeof($T) << 17; };\n"
+    "template<class $T> struct $param<$T *> {\n"
+    "  typedef typename $item<$T>::$type $pointee;\n"
+    "  typedef typename $plain<typename $bare<$pointee>::$type>::$type $type;\n"
+    "  " VALUE "15 | $kind<$type>::$v << 8 | $bare<$pointee>::$v << 16 |\n"
+    "    (unsigned long long)sizeof($T *) << 17 | $size<$type>::$v << 32; };\n"
+    "template<class $T> struct $param<$T &> : $param<$T *> {};\n"
+    "template<class $F> struct $of;\n"
+    "template<class $R, class... $A> struct $of<$R($A...)> { typedef $list<$param<$A>::$v...> $codes; };\n"
+    "template<class $F> struct $of<$F *> : $of<$F> {};\n"
+    "template<class $F> struct $of<$F &> : $of<$F> {};\n";
 
 static const struct {
 	const char *type;
@@ -112,8 +111,8 @@ static void put_tagged(struct gd_buf *buf, const char *text, const char *tag)
 
 static void put_kind(struct gd_buf *buf, const char *type, enum gd_type kind, const char *tag)
 {
-	gd_buf_printf(buf, "template<> struct %skind<%s> { static const unsigned long long v = %d; };\n", tag,
-		      type, (int)kind);
+	gd_buf_printf(buf, "template<> struct %skind<%s> { static const unsigned long long %sv = %d; };\n",
+		      tag, type, tag, (int)kind);
 }
 
 char *gd_probe_source(const char *source, size_t bytes, const char *tag, bool with_halves)
@@ -141,7 +140,7 @@ char *gd_probe_expression(const char *tag, const char *kernel)
 {
 	gd_auto_buf struct gd_buf buf;
 	gd_buf_init(&buf, 4096);
-	gd_buf_printf(&buf, "%sout<%sof<decltype(%s)>::list>", tag, tag, kernel);
+	gd_buf_printf(&buf, "%sout<%sof<decltype(%s)>::%scodes>", tag, tag, kernel, tag);
 	return buf.failed ? NULL : gd_buf_take(&buf, NULL);
 }
 

@@ -12,18 +12,16 @@ static const char program_name[] = "kernel.cu";
 
 enum { OWN_OPTIONS = 3 };
 
-static bool mentions_include(const struct gd_request *request)
+/* Does any text of the client include something, however written; and may that be of the large kind? */
+static void look_for_includes(const struct gd_request *request, bool *out_any, bool *out_large)
 {
-	/* #include, #import, __has_include, however written, need one of these words */
-	static const char *const tokens[] = {"include", "import"};
-	for (size_t i = 0; i < sizeof tokens / sizeof *tokens; i++) {
-		if (strstr(request->source.text, tokens[i]))
-			return true;
-		for (size_t j = 0; j < request->header_count; j++)
-			if (strstr(request->header_texts[j], tokens[i]))
-				return true;
+	*out_any = *out_large = false;
+	for (size_t i = 0; i <= request->header_count; i++) {
+		const char *text = i ? request->header_texts[i - 1] : request->source.text;
+		/* #include, #import, __has_include need one of these words */
+		*out_any = *out_any || strstr(text, "include") || strstr(text, "import");
+		*out_large = *out_large || gd_headers_mean_large(text);
 	}
-	return false;
 }
 
 static bool has_header(const struct gd_request *request, const char *name)
@@ -37,7 +35,9 @@ static bool has_header(const struct gd_request *request, const char *name)
 static bool prepare_headers(struct gd_run_context *context, const struct gd_headers *own)
 {
 	const struct gd_request *request = context->request;
-	size_t own_count = mentions_include(request) ? own->count : 0;
+	bool any, large;
+	look_for_includes(request, &any, &large);
+	size_t own_count = any ? own->count : 0;
 	context->header_names = calloc(request->header_count + own_count + 1, sizeof *context->header_names);
 	context->header_texts = calloc(request->header_count + own_count + 1, sizeof *context->header_texts);
 	if (!context->header_names || !context->header_texts)
@@ -48,7 +48,7 @@ static bool prepare_headers(struct gd_run_context *context, const struct gd_head
 		context->header_texts[count] = request->header_texts[i];
 	}
 	for (size_t i = 0; i < own_count; i++) {
-		if (has_header(request, own->names[i]))
+		if ((own->is_large[i] && !large) || has_header(request, own->names[i]))
 			continue;
 		context->header_names[count] = own->names[i];
 		context->header_texts[count++] = own->texts[i];

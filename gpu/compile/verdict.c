@@ -72,7 +72,9 @@ static bool explain_refusal(struct gd_compile_job *job, const struct gd_result *
 	for (uint32_t i = 0; i < job->diagnostics.count && !first; i++)
 		if (job->diagnostics.items[i].severity == GD_SEVERITY_ERROR)
 			first = &job->diagnostics.items[i];
-	if (!first && job->diagnostics.log && strstr(job->diagnostics.log, "OUT_OF_MEMORY")) {
+	/* NVRTC says it in two ways: the front end's own words, or a status without a log */
+	if (first ? !strcmp(first->message, "out of memory")
+		  : job->diagnostics.log && strstr(job->diagnostics.log, "OUT_OF_MEMORY")) {
 		char text[160];
 		snprintf(text, sizeof text, "compilation needs more than the %llu MiB that it may use",
 			 (unsigned long long)(limits->memory_bytes >> 20));

@@ -114,7 +114,7 @@ static void no_source_can_read_a_file_of_the_host(void **state)
 	};
 	harness_need_nvrtc(&harness);
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-		struct harness_job job;
+		static struct harness_job job;
 		compile(&job, rows[i].source);
 		expect_nothing_of(rows[i].path, &job, rows[i].why);
 		if (answer_has(&job, "root:") || answer_has(&job, "CUDA_CACHE_DISABLE"))
@@ -126,7 +126,7 @@ static void no_source_can_read_a_file_of_the_host(void **state)
 static void a_number_in_a_file_does_not_get_into_a_cubin(void **state)
 {
 	(void)state;
-	struct harness_job job;
+	static struct harness_job job;
 	harness_need_nvrtc(&harness);
 	compile(&job, "__device__ unsigned x[] = {\n#include \"/proc/sys/kernel/pid_max\"\n};\n"
 		      "extern \"C\" __global__ void k(unsigned *o) { *o = x[0]; }");
@@ -143,7 +143,7 @@ static void whether_a_host_file_exists_cannot_be_asked(void **state)
 	harness_need_nvrtc(&harness);
 	for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
 		char source[256];
-		struct harness_job job;
+		static struct harness_job job;
 		snprintf(source, sizeof source,
 			 "#if __has_include(\"%s\") || __has_include(<%s>)\n#error it exists\n#endif" KERNEL,
 			 paths[i], paths[i]);
@@ -157,7 +157,7 @@ static void whether_a_host_file_exists_cannot_be_asked(void **state)
 static void a_file_that_exists_answers_as_one_that_does_not(void **state)
 {
 	(void)state;
-	struct harness_job there, missing;
+	static struct harness_job there, missing;
 	harness_need_nvrtc(&harness);
 	compile(&there, "#include \"/etc/passwd\"" KERNEL);
 	compile(&missing, "#include \"/etc/passwx\"" KERNEL);
@@ -199,14 +199,15 @@ static void bombs_end_within_their_limits(void **state)
 	     "extern \"C\" __global__ void k(float *o) { float x = o[0];\n#pragma unroll\n"
 	     "for (int i = 0; i < 200000; i++) { x = x * 1.0001f + o[i]; if (x > 3) x = sinf(x); } o[0] = x; "
 	     "}"},
-	    {"constexpr that runs for ever", "constexpr unsigned f(unsigned n) { unsigned s = 0; for "
-					     "(unsigned i = 0; i < n; i++) s += i ^ s; return s; }\n"
-					     "extern \"C\" __global__ void k(unsigned *o) { constexpr "
-					     "unsigned v = f(4000000000u); *o = v; }"},
+	    {"constexpr that runs for ever",
+	     "__device__ constexpr unsigned f(unsigned n) { unsigned s = 0; for "
+	     "(unsigned i = 0; i < n; i++) s += i ^ s; return s; }\n"
+	     "extern \"C\" __global__ void k(unsigned *o) { constexpr "
+	     "unsigned v = f(4000000000u); *o = v; }"},
 	};
 	harness_need_nvrtc(&harness);
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-		struct harness_job job;
+		static struct harness_job job;
 		uint64_t before = gd_now_ns();
 		compile(&job, rows[i].source);
 		uint64_t took_ms = (gd_now_ns() - before) / GD_NS_PER_MS;
@@ -231,7 +232,7 @@ static void deep_nesting_is_only_slow(void **state)
 {
 	(void)state;
 	enum { DEPTH = 20000 };
-	struct harness_job job;
+	static struct harness_job job;
 	harness_need_nvrtc(&harness);
 	char *source = calloc(1, 2 * DEPTH + 200);
 	assert_non_null(source);
@@ -250,7 +251,7 @@ static void a_log_without_end_is_cut(void **state)
 {
 	(void)state;
 	enum { WARNINGS = 20000 };
-	struct harness_job job;
+	static struct harness_job job;
 	harness_need_nvrtc(&harness);
 	static const char line[] = "#warning a warning like many others\n";
 	char *source = calloc(1, WARNINGS * (sizeof line - 1) + sizeof KERNEL);
@@ -273,7 +274,7 @@ static void a_log_without_end_is_cut(void **state)
 static void a_source_that_includes_itself_is_refused(void **state)
 {
 	(void)state;
-	struct harness_job job;
+	static struct harness_job job;
 	harness_need_nvrtc(&harness);
 	compile(&job, "#include \"kernel.cu\"\n#include __FILE__" KERNEL);
 	assert_null(job.job.artifact);
@@ -310,7 +311,7 @@ static void a_kernel_expression_cannot_add_code(void **state)
 	static const char *const allowed[] = {"sizeof(int)",   "k<float>+1", "k<k>",
 					      "__nv_name_map", "int",        "k<float>(0)"};
 	for (size_t i = 0; i < sizeof allowed / sizeof *allowed; i++) {
-		struct harness_job job;
+		static struct harness_job job;
 		struct gd_program_input input = harness_source(source, allowed[i]);
 		harness_compile(&harness, &job, &input, GD_COMPILE_REFERENCE);
 		if (job.job.artifact || job.job.error.code != GD_INVALID_PROGRAM)

@@ -219,7 +219,7 @@ static void the_signature_is_found_without_params(void **state)
 	unsigned wrong = 0;
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
 		char found[600];
-		struct harness_job job;
+		static struct harness_job job;
 		struct gd_program_input input = harness_source(rows[i].source, rows[i].kernel);
 		input.options = &rows[i].option;
 		input.option_count = rows[i].option ? 1 : 0;
