@@ -33,13 +33,6 @@ static const char refusal_body[] =
     "Fix: try "
     "again after Retry-After seconds\"}\n";
 
-/* A refused client: it has its answer and is read from until it leaves. */
-struct shed {
-	struct gd_acceptor *acceptor;
-	struct gd_source source;
-	struct gd_timer timer;
-};
-
 struct door {
 	struct gd_acceptor *acceptor;
 	struct gd_source source;
@@ -54,7 +47,7 @@ struct gd_acceptor {
 	uint32_t shard_count, turn;
 	uint64_t connections_max;
 	struct gd_server_facts *facts;
-	struct shed sheds[GD_SHED_MAX];
+	struct gd_linger linger; /* refused clients, until they have read why */
 	struct gd_id_pool ids;
 	struct gd_timer pause;
 	int spare_fd; /* given up to refuse a client when descriptors have run out */
@@ -67,30 +60,6 @@ static void on_door(struct gd_source *source, uint32_t events);
 static void on_pause_over(struct gd_timer *timer);
 static void on_stop(struct gd_mail *mail);
 
-static void shed_done(struct shed *shed)
-{
-	gd_loop_remove(shed->acceptor->loop, &shed->source);
-	gd_loop_disarm(shed->acceptor->loop, &shed->timer);
-	if (shed->source.fd >= 0)
-		close(shed->source.fd);
-	shed->source.fd = -1;
-}
-
-static void on_shed(struct gd_source *source, uint32_t events)
-{
-	struct shed *shed = gd_container(source, struct shed, source);
-	char nowhere[2048];
-	ssize_t got = read(source->fd, nowhere, sizeof nowhere);
-	(void)events;
-	if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR))
-		shed_done(shed);
-}
-
-static void on_shed_over(struct gd_timer *timer)
-{
-	shed_done(gd_container(timer, struct shed, timer));
-}
-
 static bool send_refusal(struct gd_acceptor *acceptor, int fd)
 {
 	char id[GD_REQUEST_ID_MAX + 1], body[REFUSAL_BYTES], answer[2 * REFUSAL_BYTES];
@@ -100,23 +69,13 @@ static bool send_refusal(struct gd_acceptor *acceptor, int fd)
 	return send(fd, answer, (size_t)bytes, MSG_DONTWAIT | MSG_NOSIGNAL) == bytes;
 }
 
-/* Answer 503 and close once the client has read it: closing with unread bytes would reset the connection. */
 static void refuse(struct gd_acceptor *acceptor, int fd)
 {
-	bool sent = send_refusal(acceptor, fd);
 	gd_log(GD_LOG_WARN, "connection refused: too many connections");
-	shutdown(fd, SHUT_WR);
-	for (unsigned i = 0; sent && i < GD_SHED_MAX; i++) {
-		struct shed *shed = &acceptor->sheds[i];
-		if (shed->source.fd >= 0)
-			continue;
-		shed->source.fd = fd;
-		if (!gd_loop_add(acceptor->loop, &shed->source, EPOLLIN | EPOLLRDHUP, NULL) ||
-		    !gd_loop_arm(acceptor->loop, &shed->timer, gd_now_ns() + GD_SHED_MS * GD_NS_PER_MS))
-			shed_done(shed);
-		return;
-	}
-	close(fd);
+	if (send_refusal(acceptor, fd))
+		gd_linger_take(&acceptor->linger, fd);
+	else
+		close(fd);
 }
 
 static struct gd_shard *least_loaded(struct gd_acceptor *acceptor)
@@ -234,9 +193,7 @@ bool gd_acceptor_new(struct gd_listener *listeners, size_t listener_count, struc
 		acceptor->doors[i].source = (struct gd_source){.fd = listeners[i].fd, .fn = on_door};
 		listeners[i].fd = -1;
 	}
-	for (unsigned i = 0; i < GD_SHED_MAX; i++)
-		acceptor->sheds[i] = (struct shed){
-		    .acceptor = acceptor, .source = {.fd = -1, .fn = on_shed}, .timer = {.fn = on_shed_over}};
+	gd_linger_init(&acceptor->linger, acceptor->loop);
 	acceptor->shards = shards;
 	acceptor->shard_count = shard_count;
 	acceptor->connections_max = connections_max;
@@ -257,8 +214,7 @@ static void *run(void *closure)
 		gd_loop_run(acceptor->loop, 1000);
 	watch(acceptor, false);
 	gd_listeners_close(acceptor->listeners, acceptor->count);
-	for (unsigned i = 0; i < GD_SHED_MAX; i++)
-		shed_done(&acceptor->sheds[i]);
+	gd_linger_done(&acceptor->linger);
 	return NULL;
 }
 

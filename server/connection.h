@@ -126,6 +126,11 @@ enum MHD_Result gd_request_handle(void *shard, struct MHD_Connection *daemon, co
 				  void **state);
 void gd_request_completed(void *shard, struct MHD_Connection *daemon, void **state,
 			  enum MHD_RequestTerminationCode why);
+/*
+ * The daemon refuses what it cannot parse (see refusals.h): say it in our form before it can say it in its
+ * own. Its page then finds the socket shut, and it closes.
+ */
+void gd_request_refused(struct gd_connection *connection, unsigned status);
 /* The body came too slowly: answer 408 and cut the connection off. */
 void gd_request_too_slow(struct gd_connection *connection);
 
@@ -139,5 +144,11 @@ bool gd_reply_queue(struct gd_connection *connection);
  * the answer before it sees a reset. The daemon closes when the body or the time is over.
  */
 void gd_reply_cut(struct gd_connection *connection);
+
+/*
+ * Write a response to the socket ourselves, in one try. The socket's buffer is empty but for a "100
+ * Continue", and refusals are small. False when it did not go out whole, or has a pulled body.
+ */
+bool gd_reply_write(const struct gd_connection *connection, struct gd_exchange *exchange);
 
 #endif

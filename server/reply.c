@@ -2,6 +2,7 @@
 #include "gpu/base/buf.h"
 #include "gpu/base/clock.h"
 #include "server/connection.h"
+#include "server/refusals.h"
 #include "server/shard.h"
 
 #include <errno.h>
@@ -85,11 +86,11 @@ static struct MHD_Response *make_body(struct gd_connection *connection, const st
 	return MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
 }
 
-static void write_timing(const struct gd_connection *connection, char out[TIMING_BYTES])
+static void write_timing(const struct gd_connection *connection, const struct gd_exchange *exchange,
+			 char out[TIMING_BYTES])
 {
-	const struct gd_request *request = &connection->request;
-	uint64_t total_ns = gd_now_ns() - request->head.started_ns;
-	const char *phases = gd_exchange_timing(request->exchange);
+	uint64_t total_ns = gd_now_ns() - connection->request.head.started_ns;
+	const char *phases = gd_exchange_timing(exchange);
 	bool has_phases = phases && *phases;
 	snprintf(out, TIMING_BYTES, "total;dur=%llu.%03llu%s%s",
 		 (unsigned long long)(total_ns / GD_NS_PER_MS),
@@ -106,7 +107,7 @@ static bool add_headers(const struct gd_connection *connection, const struct gd_
 			struct MHD_Response *out)
 {
 	char timing[TIMING_BYTES];
-	write_timing(connection, timing);
+	write_timing(connection, connection->request.exchange, timing);
 	bool ok =
 	    MHD_add_response_header(out, MHD_HTTP_HEADER_SERVER, "gpudispatchd") == MHD_YES &&
 	    MHD_add_response_header(out, "X-Request-ID", connection->request.head.request_id) == MHD_YES &&
@@ -130,20 +131,21 @@ bool gd_reply_queue(struct gd_connection *connection)
 	request->status = response->status;
 	gd_connection_enter(connection, GD_WIRE_SEND, connection->shard->limits->body_ns);
 	bool ok = add_headers(connection, response, out) &&
-		  MHD_queue_response(connection->daemon, response->status, out) == MHD_YES;
+		  gd_daemon_queue(connection->daemon, response->status, out) == MHD_YES;
 	MHD_destroy_response(out);
 	return ok;
 }
 
-static void write_head(const struct gd_connection *connection, const struct gd_response *response,
+static void write_head(const struct gd_connection *connection, const struct gd_exchange *exchange,
 		       struct gd_buf *head)
 {
+	const struct gd_response *response = gd_exchange_response(exchange);
 	char timing[TIMING_BYTES], date[40];
 	time_t now = time(NULL);
 	struct tm utc;
 	gmtime_r(&now, &utc);
 	strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S GMT", &utc);
-	write_timing(connection, timing);
+	write_timing(connection, exchange, timing);
 	gd_buf_printf(head,
 		      "HTTP/1.1 %u %s\r\nDate: %s\r\nConnection: close\r\nServer: gpudispatchd\r\n"
 		      "X-Request-ID: %s\r\nServer-Timing: %s\r\nContent-Length: %llu\r\n",
@@ -155,12 +157,16 @@ static void write_head(const struct gd_connection *connection, const struct gd_r
 	gd_buf_puts(head, "\r\n");
 }
 
-/* One try: the socket's buffer is empty but for a "100 Continue", and refusals are small. */
-static bool write_now(const struct gd_connection *connection, const struct gd_response *response,
-		      const struct gd_buf *head)
+bool gd_reply_write(const struct gd_connection *connection, struct gd_exchange *exchange)
 {
-	struct iovec iov[1 + GD_PIECES_MAX] = {{.iov_base = head->data, .iov_len = head->len}};
-	size_t count = 1, total = head->len;
+	const struct gd_response *response = gd_exchange_response(exchange);
+	gd_auto_buf struct gd_buf head;
+	gd_buf_init(&head, HEAD_BYTES_MAX);
+	write_head(connection, exchange, &head);
+	if (response->pull || head.failed)
+		return false;
+	struct iovec iov[1 + GD_PIECES_MAX] = {{.iov_base = head.data, .iov_len = head.len}};
+	size_t count = 1, total = head.len;
 	bool with_body = strcmp(connection->request.method, "HEAD") != 0;
 	for (unsigned i = 0; with_body && i < response->piece_count; i++) {
 		iov[count++] = (struct iovec){.iov_base = (void *)(uintptr_t)response->pieces[i].data,
@@ -174,16 +180,13 @@ static bool write_now(const struct gd_connection *connection, const struct gd_re
 
 void gd_reply_cut(struct gd_connection *connection)
 {
-	const struct gd_response *response = gd_exchange_response(connection->request.exchange);
-	gd_auto_buf struct gd_buf head;
-	gd_buf_init(&head, HEAD_BYTES_MAX);
-	write_head(connection, response, &head);
-	connection->request.step = GD_STEP_CUT;
-	if (response->pull || head.failed || !write_now(connection, response, &head)) {
+	struct gd_request *request = &connection->request;
+	request->step = GD_STEP_CUT;
+	if (!gd_reply_write(connection, request->exchange)) {
 		gd_connection_end(connection);
 		return;
 	}
-	connection->request.status = response->status;
+	request->status = gd_exchange_response(request->exchange)->status;
 	shutdown(connection->fd, SHUT_WR);
 	gd_connection_enter(connection, GD_WIRE_LINGER, GD_LINGER_MS * GD_NS_PER_MS);
 	gd_connection_resume(connection);

@@ -10,6 +10,7 @@
 #include "server/log.h"
 #include "server/shard.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -56,17 +57,16 @@ static void wake(void *owner)
 {
 	struct gd_connection *connection = owner;
 	struct gd_request *request = &connection->request;
-	if (connection->inside || !connection->suspended)
+	if (connection->inside || connection->ending || !request->exchange)
 		return;
 	enum gd_exchange_state state = gd_exchange_state(request->exchange);
 	if (state == GD_EXCHANGE_WAITING)
 		return;
-	if (state == GD_EXCHANGE_DONE && request->step == GD_STEP_BODY) {
-		/* the daemon calls again only when more of the body comes, which may never be */
+	/* the daemon calls again only when more of the body comes, which may never be */
+	if (state == GD_EXCHANGE_DONE && request->step == GD_STEP_BODY)
 		gd_reply_cut(connection);
-		return;
-	}
-	gd_connection_resume(connection);
+	else
+		gd_connection_resume(connection);
 }
 
 static enum MHD_Result take_header(void *closure, enum MHD_ValueKind kind, const char *name,
@@ -293,6 +293,47 @@ enum MHD_Result gd_request_handle(void *closure, struct MHD_Connection *daemon, 
 	return MHD_NO;
 }
 
+void gd_request_refused(struct gd_connection *connection, unsigned status)
+{
+	static const struct {
+		unsigned status;
+		enum gd_code code;
+		const char *text, *fix;
+	} rows[] = {
+	    {413, GD_TOO_LARGE, "a length in the request is too large", "send less"},
+	    {414, GD_HEADERS_TOO_LARGE, "the request target is too long", "send long parameters in the body"},
+	    {431, GD_HEADERS_TOO_LARGE, "there are too many or too long headers", "send fewer headers"},
+	    {505, GD_UNSUPPORTED_FEATURE, "this version of HTTP is not served", "send HTTP/1.1"},
+	    {400, GD_INVALID_REQUEST,
+	     "the request cannot be parsed: a line, a length or a chunk is malformed",
+	     "send a request that follows RFC 9112"},
+	};
+	struct gd_request *request = &connection->request;
+	size_t row = 0;
+	while (rows[row].status != 400 && rows[row].status != status)
+		row++;
+	if (request->step == GD_STEP_CUT || connection->ending)
+		return;
+	if (!request->head.started_ns)
+		request->head.started_ns = gd_now_ns();
+	if (!*request->head.request_id)
+		gd_request_id_make(&connection->shard->ids, request->head.request_id);
+	struct gd_head head = {.method = request->method};
+	struct gd_error error;
+	memcpy(head.request_id, request->head.request_id, sizeof head.request_id);
+	gd_error_set(&error, rows[row].code, rows[row].fix, "%s", rows[row].text);
+	struct gd_exchange *exchange =
+	    gd_exchange_refusal(connection->shard->api_lane, &head, &error, status, true);
+	if (gd_reply_write(connection, exchange)) {
+		request->status = status;
+		int fd = fcntl(connection->fd, F_DUPFD_CLOEXEC, 0);
+		if (fd >= 0)
+			gd_linger_take(&connection->shard->linger, fd);
+	}
+	gd_exchange_free(exchange);
+	shutdown(connection->fd, SHUT_WR);
+}
+
 void gd_request_too_slow(struct gd_connection *connection)
 {
 	refuse(connection, GD_DEADLINE_EXCEEDED, 408, "the request's body came too slowly",
@@ -343,6 +384,8 @@ void gd_request_completed(void *closure, struct MHD_Connection *daemon, void **s
 	gd_exchange_free(request->exchange);
 	request->exchange = NULL;
 	request->step = GD_STEP_NONE;
+	request->method[0] = request->head.request_id[0] = '\0';
+	request->head.started_ns = 0;
 	atomic_fetch_sub(&shard->requests, 1);
 	gd_connection_enter(connection, GD_WIRE_IDLE, shard->limits->idle_ns);
 }

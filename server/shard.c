@@ -101,6 +101,7 @@ bool gd_shard_new(uint32_t index, const struct gd_limits *limits, struct gd_serv
 		gd_shard_free(shard);
 		return false;
 	}
+	gd_linger_init(&shard->linger, shard->loop);
 	shard->daemon = start_daemon(shard);
 	const union MHD_DaemonInfo *info =
 	    shard->daemon ? MHD_get_daemon_info(shard->daemon, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
@@ -123,6 +124,7 @@ void gd_shard_free(struct gd_shard *shard)
 		return;
 	if (shard->daemon)
 		MHD_stop_daemon(shard->daemon);
+	gd_linger_done(&shard->linger);
 	gd_loop_free(shard->loop);
 	free(shard);
 }

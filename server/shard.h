@@ -16,6 +16,7 @@
 #include "api/api.h"
 #include "gpu/base/loop.h"
 #include "server/connection.h"
+#include "server/linger.h"
 #include "server/request_id.h"
 
 #include <pthread.h>
@@ -26,7 +27,6 @@ enum {
 	    128 << 10,             /* the daemon's pool per connection: head, and half of it as read buffer */
 	GD_PULL_BYTES = 128 << 10, /* read at a time from a response that is pulled */
 	GD_SWALLOW_MAX = 256 << 10, /* rest of a refused body that is read to keep the connection */
-	GD_LINGER_MS = 2000,        /* after an early answer (nginx: lingering_timeout 5 s) */
 	GD_SPIN_US = 20,            /* looked for a result before suspending, when alone in flight */
 };
 
@@ -60,6 +60,7 @@ struct gd_shard {
 	bool may_spin;      /* there is a processor to spare */
 	unsigned spin_misses, spin_skips;
 	struct gd_id_pool ids;
+	struct gd_linger linger;
 	struct gd_guard_header headers[GD_HEADERS_MAX_COUNT + 1]; /* of the request being judged */
 };
 
