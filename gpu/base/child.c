@@ -15,7 +15,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { ARGUMENTS_MAX = 16 };
+enum { ARGUMENTS_MAX = 16, VARIABLES_MAX = 16 };
+
+#define LIBRARIES "LD_LIBRARY_PATH"
 
 static int open_pid(pid_t pid)
 {
@@ -34,7 +36,16 @@ static int spawn(const char *role, const char *const *arguments, const char *con
 			return E2BIG;
 		argv[count] = arguments[count - 2];
 	}
-	static const char *const no_environment[] = {NULL};
+	const char *variables[VARIABLES_MAX + 2] = {NULL};
+	size_t variable_count = 0;
+	for (; environment && environment[variable_count]; variable_count++) {
+		if (variable_count >= VARIABLES_MAX)
+			return E2BIG;
+		variables[variable_count] = environment[variable_count];
+	}
+	gd_auto_free char *libraries = NULL;
+	if (getenv(LIBRARIES) && asprintf(&libraries, LIBRARIES "=%s", getenv(LIBRARIES)) > 0)
+		variables[variable_count] = libraries;
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attributes;
 	int failed = posix_spawn_file_actions_init(&actions);
@@ -54,7 +65,7 @@ static int spawn(const char *role, const char *const *arguments, const char *con
 	failed = posix_spawn_file_actions_adddup2(&actions, socket_fd, GD_CHILD_SOCKET);
 	if (!failed)
 		failed = posix_spawn(out_pid, "/proc/self/exe", &actions, &attributes, (char *const *)argv,
-				     (char *const *)(environment ? environment : no_environment));
+				     (char *const *)variables);
 	posix_spawnattr_destroy(&attributes);
 	posix_spawn_file_actions_destroy(&actions);
 	return failed;

@@ -27,7 +27,8 @@ struct gd_child_exit {
 
 /*
  * Start this executable as `role` ("gd-worker", "gd-compiler"): argv is {role, argument..., NULL}, the
- * environment is `environment` (NULL-terminated; NULL for an empty one). Main thread only. Fails:
+ * environment is `environment` (NULL-terminated; NULL for none) and our own
+ * LD_LIBRARY_PATH, without which it might not find the libraries that we found. Main thread only. Fails:
  * GD_INTERNAL_STATE with errno.
  */
 bool gd_child_start(const char *role, const char *const *arguments, const char *const *environment,

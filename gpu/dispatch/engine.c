@@ -34,10 +34,8 @@ static uint32_t probe(enum gd_device_kind kind, struct gd_error *error)
 	snprintf(text, sizeof text, "%d", (int)kind);
 	const char *arguments[] = {text, "probe", NULL};
 	const char *environment[4] = {NULL};
-	char *library = NULL, *path = NULL, *visible = NULL;
+	char *library = NULL, *visible = NULL;
 	unsigned count = 0;
-	if (getenv("LD_LIBRARY_PATH") && asprintf(&path, "LD_LIBRARY_PATH=%s", getenv("LD_LIBRARY_PATH")) > 0)
-		environment[count++] = path;
 	if (getenv("GPUDISPATCH_LIBCUDA") &&
 	    asprintf(&library, "GPUDISPATCH_LIBCUDA=%s", getenv("GPUDISPATCH_LIBCUDA")) > 0)
 		environment[count++] = library;
@@ -48,7 +46,6 @@ static uint32_t probe(enum gd_device_kind kind, struct gd_error *error)
 	struct gd_message *message = calloc(1, sizeof *message);
 	uint32_t devices = 0;
 	bool started = message && gd_child_start("gd-worker", arguments, environment, &child, error);
-	free(path);
 	free(library);
 	free(visible);
 	if (started) {

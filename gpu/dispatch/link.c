@@ -14,7 +14,7 @@
 enum { START_LIMIT_S = 60, ENVIRONMENT_MAX = 8 };
 
 /* What a worker may see of our environment: how to find the driver and which devices it may use. */
-static const char *const passed_on[] = {"LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES",
+static const char *const passed_on[] = {"CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES",
 					"GPUDISPATCH_LIBCUDA"};
 
 static bool start_child(struct gd_station *station, struct gd_link *link, struct gd_error *error)
