@@ -271,7 +271,8 @@ static void launch_done(struct gd_errand *errand, const struct gd_cell *cell, bo
 	if (lost)
 		lost_error(&dispatch->error);
 	if (dispatch->failed) {
-		if (!lost)
+		/* a sticky one is counted from the worker's last words */
+		if (!lost && !dispatch->error.sticky)
 			gd_engine_count_error(dispatch->lane->engine, &dispatch->error);
 	} else if (cell->result_cancelled) {
 		dispatch->failed = true;

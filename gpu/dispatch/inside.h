@@ -170,7 +170,10 @@ struct gd_station {
 	int32_t worker_pid; /* 0: none */
 };
 
-/* S. The worker's process has ended or said its last words. */
+/* S. The worker said its last words: readiness says so before the process is gone, which takes CUDA a while.
+ */
+void gd_station_ailing(struct gd_station *station, const char *last_words);
+/* S. The worker's process has ended. */
 void gd_station_lost(struct gd_station *station);
 /* S. */
 void gd_station_start(struct gd_station *station);

@@ -139,6 +139,7 @@ static void take_message(struct gd_link *link, const struct gd_message *message,
 	case GD_MESSAGE_FAILED:
 		gd_wire_error_unpack(&message->error, &link->last_words);
 		gd_engine_count_error(link->station->engine, &link->last_words);
+		gd_station_ailing(link->station, link->last_words.text);
 		break;
 	default:
 		break;

@@ -74,6 +74,12 @@ void gd_station_ready(struct gd_station *station, const struct gd_device_info *i
 	gd_canary_kick(engine->canary);
 }
 
+void gd_station_ailing(struct gd_station *station, const char *last_words)
+{
+	if (station->status.state == GD_DEVICE_READY)
+		set_state(station, GD_DEVICE_RECOVERING, last_words);
+}
+
 static enum restart_reason why_lost(const struct gd_station *station, const struct gd_child_exit *how)
 {
 	if (station->deadline_kill)
