@@ -64,7 +64,7 @@ void rig_until_state(struct rig *rig, enum gd_device_state state)
 {
 	uint64_t end = gd_now_ns() + RIG_WAIT_MS * GD_NS_PER_MS;
 	for (;;) {
-		struct gd_device_status devices[GD_DEVICES_MAX];
+		static struct gd_device_status devices[GD_DEVICES_MAX];
 		gd_engine_devices(rig->engine, devices);
 		bool there = devices[0].state == state;
 		if (state == GD_DEVICE_READY)

@@ -264,7 +264,7 @@ static void a_short_timeout_behind_a_long_kernel_kills_nobody(void **state)
 	struct gd_kernel *slow = rig_kernel(&rig, "echo\nspin 400000000\n", 0, 0);
 	struct gd_kernel *quick = rig_kernel(&rig, "echo\n", 0, 0);
 	pid_t before = rig_worker(&rig);
-	struct outcome outcomes[LONG_ONES], last;
+	static struct outcome outcomes[LONG_ONES], last;
 	struct gd_dispatch *dispatches[LONG_ONES];
 	for (int i = 0; i < LONG_ONES; i++)
 		dispatches[i] = start_plain(slow, &outcomes[i], 20000);
