@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 static void expire(struct gd_timer *timer);
@@ -46,9 +47,32 @@ void gd_connection_adopt(struct gd_connection *connection, struct MHD_Connection
 	gd_connection_enter(connection, GD_WIRE_HEAD, shard->limits->header_ns);
 }
 
+static void list_gone(struct gd_connection *connection)
+{
+	struct gd_shard *shard = connection->shard;
+	if (connection->previous_gone)
+		return;
+	connection->next_gone = shard->gone;
+	connection->previous_gone = &shard->gone;
+	if (connection->next_gone)
+		connection->next_gone->previous_gone = &connection->next_gone;
+	shard->gone = connection;
+}
+
+static void unlist_gone(struct gd_connection *connection)
+{
+	if (!connection->previous_gone)
+		return;
+	*connection->previous_gone = connection->next_gone;
+	if (connection->next_gone)
+		connection->next_gone->previous_gone = connection->previous_gone;
+	connection->previous_gone = NULL;
+}
+
 void gd_connection_free(struct gd_connection *connection)
 {
 	struct gd_shard *shard = connection->shard;
+	unlist_gone(connection);
 	if (connection->previous) {
 		*connection->previous = connection->next;
 		if (connection->next)
@@ -85,6 +109,8 @@ void gd_connection_enter(struct gd_connection *connection, enum gd_wire_phase ph
 	connection->window_open = phase == GD_WIRE_BODY;
 	connection->window_paused = false;
 	arm(connection);
+	if (connection->peer_gone)
+		list_gone(connection);
 }
 
 void gd_connection_suspend(struct gd_connection *connection)
@@ -121,6 +147,20 @@ static void on_hangup(struct gd_source *source, uint32_t events)
 	(void)events;
 	connection->peer_gone = true;
 	if (connection->suspended)
+		gd_connection_end(connection);
+	else
+		list_gone(connection);
+	connection->shard->daemon_ready = true;
+}
+
+void gd_connection_settle_gone(struct gd_connection *connection)
+{
+	int unread = 0;
+	bool is_answering = connection->phase == GD_WIRE_SEND || connection->phase == GD_WIRE_WORK;
+	if (!is_answering && ioctl(connection->fd, FIONREAD, &unread) == 0 && unread > 0)
+		return; /* the daemon will be told of it */
+	unlist_gone(connection);
+	if (!is_answering)
 		gd_connection_end(connection);
 }
 

@@ -89,7 +89,9 @@ struct gd_connection {
 	bool suspended; /* in the daemon */
 	bool inside;    /* a call into the exchange is on the stack */
 	bool peer_gone; /* FIN or worse has been seen */
-	bool ending;    /* shut down by us */
+	struct gd_connection *next_gone,
+	    **previous_gone; /* in shard->gone, to be looked at when the daemon is at rest */
+	bool ending;         /* shut down by us */
 	struct gd_request request;
 };
 
@@ -114,6 +116,13 @@ void gd_connection_suspend(struct gd_connection *connection);
 void gd_connection_resume(struct gd_connection *connection);
 /* Shut the socket down; the daemon ends the request and closes it at its next turn. */
 void gd_connection_end(struct gd_connection *connection);
+
+/*
+ * The daemon is at rest: it has read all there was. End a connection whose peer is gone and whose request can
+ * never be complete. (Edge-triggered, the daemon reads data that came together with a FIN and never looks
+ * again.)
+ */
+void gd_connection_settle_gone(struct gd_connection *connection);
 
 struct gd_connection *gd_connection_of(struct MHD_Connection *daemon);
 

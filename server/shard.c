@@ -147,6 +147,14 @@ static bool has_pending(const struct gd_shard *shard)
 	return MHD_get_timeout(shard->daemon, &timeout_ms) == MHD_YES && timeout_ms == 0;
 }
 
+static void settle_gone(struct gd_shard *shard)
+{
+	for (struct gd_connection *next, *connection = shard->gone; connection; connection = next) {
+		next = connection->next_gone;
+		gd_connection_settle_gone(connection);
+	}
+}
+
 static void *run(void *closure)
 {
 	struct gd_shard *shard = closure;
@@ -161,6 +169,8 @@ static void *run(void *closure)
 		MHD_run(shard->daemon);
 		if (has_pending(shard))
 			shard->daemon_ready = true;
+		else if (shard->gone)
+			settle_gone(shard);
 	}
 	end_connections(shard);
 	gd_loop_remove(shard->loop, &shard->daemon_source);

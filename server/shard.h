@@ -43,6 +43,7 @@ struct gd_shard {
 	bool daemon_ready; /* has events, or a connection was resumed */
 	struct gd_connection *connections;
 	struct gd_connection *adding; /* while the daemon takes it */
+	struct gd_connection *gone;   /* whose peer has left */
 
 	_Atomic uint32_t load;     /* connections given to this shard and not closed */
 	_Atomic uint32_t requests; /* under way */

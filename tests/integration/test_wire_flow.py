@@ -211,6 +211,15 @@ class Flow(unittest.TestCase):
                 client.socket.shutdown(socket.SHUT_WR)
             self.server.until_nothing_is_alive()
 
+    def test_a_client_that_half_closes_still_gets_answers_that_are_at_hand(self):
+        client = self.client()
+        client.send(head("GET", "/livez") * 3 + head("POST", "/echo", "Content-Length: 200000") + b"x" * 200000)
+        client.socket.shutdown(socket.SHUT_WR)
+        for _ in range(3):
+            self.assertEqual(client.reply().body, b"live\n")
+        self.assertEqual(client.reply().body, b"x" * 200000)
+        self.assertTrue(client.is_closed())
+
     def test_a_client_that_leaves_at_any_byte_leaves_nothing_behind(self):
         requests = [
             head("POST", "/gate", "Content-Length: 3000") + b"x" * 3000,

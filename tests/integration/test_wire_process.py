@@ -78,7 +78,8 @@ class Life(unittest.TestCase):
 
     def test_several_addresses_and_ipv6(self):
         try:
-            socket.socket(socket.AF_INET6).bind(("::1", 0))
+            with socket.socket(socket.AF_INET6) as probe:
+                probe.bind(("::1", 0))
         except OSError:
             self.skipTest("no IPv6 loopback here")
         with wire.FakeServer(listen="[::1]:0,127.0.0.1:0") as server:
@@ -113,8 +114,8 @@ class Life(unittest.TestCase):
             wire.until(lambda: "draining" in server.log(), "draining")
             reply = waiting.get("/readyz")
             self.assertEqual((reply.status, reply.headers["connection"]), (503, "close"))
-            with self.assertRaises(OSError):
-                server.client()
+            with self.assertRaises(OSError), socket.create_connection(server.address, wire.WAIT_S):
+                pass
             reply = busy.reply()
             self.assertEqual((reply.status, reply.body), (200, b"slow"))
             self.assertEqual(reply.headers["connection"], "close")
