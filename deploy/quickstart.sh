@@ -51,9 +51,10 @@ install_packages $(build_needs)
 need_nvrtc
 say "NVRTC: $NVRTC"
 
+# Warnings are errors to those who work on the code, not to whoever has a newer compiler.
 say "building build/release/server/gpudispatchd"
 cd "$root"
-cmake --preset release -DGD_TESTS=OFF >/dev/null
+cmake --preset release -DGD_TESTS=OFF -DGD_WERROR=OFF >/dev/null
 cmake --build build/release --target gpudispatchd
 
 folder=$(mktemp -d)
