@@ -112,7 +112,7 @@ static double round_trip(struct gd_stream *stream, struct gd_module *module, uin
 			 uint64_t out_bytes, bool is_mapped, double *out_kernel_us)
 {
 	static double samples[SAMPLES_MAX], kernels[SAMPLES_MAX];
-	size_t count = bytes >= (1u << 20) ? 100 : 1000;
+	size_t count = bytes >= (1u << 20) ? 50 : is_mapped && out_bytes != bytes ? 20 : 500;
 	struct params params = {.n = (int32_t)(out_bytes == 1024 ? 256 : bytes / 4)};
 	struct gd_buffer_arg buffers[] = {buffer(0, false, 0, bytes), buffer(8, true, 0, out_bytes)};
 	struct gd_launch launch = {.module = module,
@@ -124,6 +124,7 @@ static double round_trip(struct gd_stream *stream, struct gd_module *module, uin
 				   .buffers = buffers,
 				   .buffer_count = 2};
 	uint64_t limit = device->mapped_bytes_max;
+	device->maps_untried = is_mapped;
 	device->mapped_bytes_max = is_mapped ? UINT64_MAX : 0;
 	for (size_t i = 0; i < count; i++) {
 		struct gd_launch_timing timing;
@@ -135,6 +136,7 @@ static double round_trip(struct gd_stream *stream, struct gd_module *module, uin
 		kernels[i] = (double)timing.kernel_ns / 1e3;
 	}
 	device->mapped_bytes_max = limit;
+	device->maps_untried = false;
 	*out_kernel_us = median(kernels, count);
 	return median(samples, count);
 }
@@ -146,7 +148,9 @@ static void print_round_trips(struct gd_stream *stream)
 	       "mapped", "staged");
 	for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
 		struct gd_module *module = load(source, names[k]);
-		for (uint64_t bytes = 4; bytes <= (16u << 20); bytes *= bytes == 4 ? 1024 : 4) {
+		uint64_t largest =
+		    k >= 2 ? 64u << 10 : 16u << 20; /* mapped atomics take a microsecond each */
+		for (uint64_t bytes = 4; bytes <= largest; bytes *= bytes == 4 ? 1024 : 4) {
 			double mapped_kernel, staged_kernel;
 			uint64_t out_bytes = k == 2 ? 256 : k == 3 ? 1024 : bytes;
 			double mapped = round_trip(stream, module, bytes, out_bytes, true, &mapped_kernel);
@@ -159,18 +163,16 @@ static void print_round_trips(struct gd_stream *stream)
 	}
 }
 
-/* The costs of events, by the driver itself: one without timing, two with; and of asking for the time
- * between. */
-static void print_event_costs(void)
+/* Launch `function` and query an event until it is done, in one of four ways; the median in microseconds. */
+static double time_events(const struct gd_cuda_driver *driver, struct CUfunc_st *function,
+			  gd_cu_pointer scratch, int way)
 {
 	static double samples[SAMPLES_MAX];
-	const struct gd_cuda_driver *driver = device->driver;
-	struct gd_module *module = load(counting_source, "wait");
 	struct CUstream_st *stream;
 	struct CUevent_st *plain, *first, *second;
 	struct {
 		uint64_t ns, out;
-	} params = {0, device->out_device};
+	} params = {0, scratch};
 	size_t bytes = sizeof params;
 	void *extra[] = {GD_CU_LAUNCH_PARAM_BUFFER_POINTER, &params, GD_CU_LAUNCH_PARAM_BUFFER_SIZE, &bytes,
 			 GD_CU_LAUNCH_PARAM_END};
@@ -178,31 +180,103 @@ static void print_event_costs(void)
 	driver->event_create(&plain, GD_CU_EVENT_DISABLE_TIMING);
 	driver->event_create(&first, GD_CU_EVENT_DEFAULT);
 	driver->event_create(&second, GD_CU_EVENT_DEFAULT);
-	printf("\nlaunch and query until done, us\n");
-	for (int way = 0; way < 4; way++) {
-		static const char *const names[] = {"one event without timing", "one event with timing",
-						    "two events with timing",
-						    "two, and the time between asked"};
-		for (size_t i = 0; i < SAMPLES_MAX; i++) {
-			float ms;
-			struct CUevent_st *last = way ? second : plain;
-			uint64_t start = gd_now_ns();
-			if (way >= 2)
-				driver->event_record(first, stream);
-			driver->launch(module->shared.function, 1, 1, 1, 32, 1, 1, 0, stream, NULL, extra);
-			driver->event_record(last, stream);
-			while (driver->event_query(last) == GD_CUDA_ERROR_NOT_READY)
-				continue;
-			if (way == 3)
-				driver->event_elapsed(&ms, first, second);
-			samples[i] = (double)(gd_now_ns() - start) / 1e3;
-		}
-		printf("%-44s %8.2f\n", names[way], median(samples, SAMPLES_MAX));
+	for (size_t i = 0; i < SAMPLES_MAX; i++) {
+		float ms;
+		struct CUevent_st *last = way ? second : plain;
+		uint64_t start = gd_now_ns();
+		if (way >= 2)
+			driver->event_record(first, stream);
+		driver->launch(function, 1, 1, 1, 32, 1, 1, 0, stream, NULL, extra);
+		driver->event_record(last, stream);
+		while (driver->event_query(last) == GD_CUDA_ERROR_NOT_READY)
+			continue;
+		if (way == 3)
+			driver->event_elapsed(&ms, first, second);
+		samples[i] = (double)(gd_now_ns() - start) / 1e3;
 	}
 	driver->event_destroy(plain);
 	driver->event_destroy(first);
 	driver->event_destroy(second);
 	driver->stream_destroy(stream);
+	return median(samples, SAMPLES_MAX);
+}
+
+/* What events cost under each scheduling flag, by the driver alone: a fresh primary context for each. */
+static void print_event_costs(void)
+{
+	static const struct {
+		unsigned flag;
+		const char *name;
+	} rows[] = {{GD_CU_CTX_SCHED_AUTO, "auto"},
+		    {GD_CU_CTX_SCHED_SPIN, "spin"},
+		    {GD_CU_CTX_SCHED_YIELD, "yield"},
+		    {GD_CU_CTX_SCHED_BLOCKING_SYNC, "blocking"}};
+	const struct gd_cuda_driver *driver = gd_cuda_driver_get(&error);
+	void *cubin;
+	size_t bytes;
+	if (!driver)
+		return;
+	int major = 0, minor = 0;
+	char architecture[16];
+	driver->device_attribute(&major, GD_CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, 0);
+	driver->device_attribute(&minor, GD_CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR, 0);
+	snprintf(architecture, sizeof architecture, "sm_%d%d", major, minor);
+	if (!nvrtc_compile(counting_source, architecture, &cubin, &bytes))
+		die("wait");
+	printf("launch and query until done, us: one event; one timed; two timed; two timed and read\n");
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct CUctx_st *context;
+		struct CUmod_st *module;
+		struct CUfunc_st *function;
+		gd_cu_pointer scratch;
+		driver->primary_set_flags(0, rows[i].flag);
+		if (driver->primary_retain(&context, 0) || driver->ctx_set_current(context) ||
+		    driver->module_load(&module, cubin, 0, NULL, NULL) ||
+		    driver->module_function(&function, module, "wait") || driver->mem_alloc(&scratch, 256))
+			die("a context");
+		printf("%-10s", rows[i].name);
+		for (int way = 0; way < 4; way++)
+			printf(" %8.2f", time_events(driver, function, scratch, way));
+		printf("\n");
+		driver->mem_free(scratch);
+		driver->module_unload(module);
+		driver->ctx_set_current(NULL);
+		driver->primary_release(0);
+	}
+	free(cubin);
+}
+
+/* How deep calls may go on the default stack; ends the process's use of the device where they may not. */
+static void print_recursion(struct gd_stream *stream)
+{
+	static const char text[] =
+	    "__device__ __noinline__ int depth(int n) { return n ? 1 + depth(n - 1) : 0; }\n"
+	    "extern \"C\" __global__ void recurse(int *out, int n) { out[0] = depth(n); }\n";
+	struct gd_module *module = load(text, "recurse");
+	struct {
+		uint64_t out;
+		int32_t n, end;
+	} params = {0};
+	struct gd_buffer_arg target = buffer(0, true, 0, 4);
+	struct gd_launch launch = {.module = module,
+				   .grid = {1, 1, 1},
+				   .block = {1, 1, 1},
+				   .iterations = 1,
+				   .params = (const uint8_t *)&params,
+				   .param_bytes = 12,
+				   .buffers = &target,
+				   .buffer_count = 1};
+	printf("\nrecursion (local memory %u bytes a thread):", kernel.local_bytes);
+	enum gd_poll poll = GD_POLL_DONE;
+	for (params.n = 8; poll == GD_POLL_DONE && params.n <= 65536; params.n *= 2) {
+		struct gd_launch_timing timing;
+		if (!ops->submit(stream, &launch, &error))
+			break;
+		while ((poll = ops->poll(stream, &timing, &error)) == GD_POLL_PENDING)
+			continue;
+		printf(" %d %s", params.n, poll == GD_POLL_DONE ? "ok" : error.text);
+	}
+	printf("\n");
 	ops->module_free(device, module);
 }
 
@@ -409,6 +483,7 @@ static void print_rates(void)
 			pthread_t ids[THREADS_MAX];
 			uint64_t limit = device->mapped_bytes_max, launches = 0;
 			device->mapped_bytes_max = is_staged ? 0 : UINT64_MAX;
+			device->maps_untried = !is_staged;
 			for (unsigned i = 0; i < threads; i++) {
 				pumps[i] = (struct pump){.module = module, .index = i};
 				if (pthread_create(&ids[i], NULL, pump, &pumps[i]))
@@ -419,6 +494,7 @@ static void print_rates(void)
 				launches += pumps[i].launches;
 			}
 			device->mapped_bytes_max = limit;
+			device->maps_untried = false;
 			printf(" %12.0f", (double)launches / ((double)RATE_NS / 1e9));
 		}
 		printf("\n");
@@ -431,6 +507,7 @@ int main(void)
 	struct gd_stream *stream;
 	if (!nvrtc_open())
 		return EXIT_SKIPPED;
+	print_event_costs();
 	uint64_t start = gd_now_ns();
 	if (!ops->open(0, &device, &info, &error)) {
 		fprintf(stderr, "%s\n", error.text);
@@ -449,9 +526,9 @@ int main(void)
 	       (double)(gd_now_ns() - start) / 1e6, device->in_device ? "mapped" : "not mapped",
 	       device->out_device ? "mapped" : "not mapped");
 	print_round_trips(stream);
-	print_event_costs();
 	print_costs_twice(stream);
 	print_rates();
+	print_recursion(stream);
 	ops->stream_free(stream);
 	ops->close(device);
 	return EXIT_SUCCESS;

@@ -13,6 +13,7 @@
 #define GD_DEVICE_CUDA_CONTEXT_H
 
 #include "gpu/device/cuda/driver.h"
+#include "gpu/device/cuda/mapping.h"
 #include "gpu/device/device.h"
 
 #include <stdatomic.h>
@@ -38,6 +39,7 @@ struct gd_device {
 	gd_cu_pointer in_device; /* 0 when kernels cannot read the slab in place */
 	gd_cu_pointer out_device;
 	uint64_t mapped_bytes_max; /* GD_CUDA_MAPPED_BYTES_MAX, but for measurements of what it should be */
+	bool maps_untried;         /* for measurements only: map whatever mapped_bytes_max allows */
 
 	struct CUstream_st *control; /* for zeroing chunks; control thread only */
 	struct CUevent_st *control_done;
@@ -61,6 +63,7 @@ struct gd_cuda_instance {
 struct gd_module {
 	struct gd_cuda_instance shared; /* what launches use, unless the program has variables */
 	struct gd_kernel_info info;
+	struct gd_cuda_mapping mapping;
 	bool has_variables;
 	_Atomic bool is_raised; /* shared.function may take more than the default dynamic shared memory */
 	enum gd_image_kind kind;

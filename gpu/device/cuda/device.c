@@ -179,12 +179,11 @@ static bool open_context(struct gd_device *device, struct gd_error *error)
 {
 	const struct gd_cuda_driver *driver = device->driver;
 	/*
-	 * Launches are waited for by polling events; the flag rules only the few waits inside the driver
-	 * (growing its local memory, unloading code), which then sleep instead of taking a core from the pump
-	 * threads. It cannot be set where something in the process holds the context already, and need not
-	 * be.
+	 * Never CU_CTX_SCHED_BLOCKING_SYNC: launches are waited for by polling events, and with that flag
+	 * every event raises an interrupt. It cannot be set where something in the process holds the context
+	 * already, and need not be.
 	 */
-	(void)driver->primary_set_flags(device->handle, GD_CU_CTX_SCHED_BLOCKING_SYNC);
+	(void)driver->primary_set_flags(device->handle, GD_CU_CTX_SCHED_AUTO);
 	return gd_cuda_check(device, driver->primary_retain(&device->context, device->handle),
 			     "cuDevicePrimaryCtxRetain", error) &&
 	       gd_cuda_enter(device, error) &&

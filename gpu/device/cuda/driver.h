@@ -82,6 +82,9 @@ enum { /* CUfunction_attribute */
 };
 
 enum { /* flags of several calls */
+       GD_CU_CTX_SCHED_AUTO = 0x00,
+       GD_CU_CTX_SCHED_SPIN = 0x01,
+       GD_CU_CTX_SCHED_YIELD = 0x02,
        GD_CU_CTX_SCHED_BLOCKING_SYNC = 0x04,
        GD_CU_STREAM_NON_BLOCKING = 0x1,
        GD_CU_EVENT_DEFAULT = 0x0,

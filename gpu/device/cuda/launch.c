@@ -89,12 +89,18 @@ bool gd_cuda_launch_check_residency(struct gd_device *device, const struct gd_la
 			    (unsigned long long)blocks, (unsigned long long)limit);
 }
 
+void gd_cuda_launch_copy(const struct gd_launch *launch, struct gd_cuda_block *block)
+{
+	if (launch->param_bytes)
+		memcpy(block->bytes, launch->params, launch->param_bytes);
+	for (uint32_t i = 0; i < launch->buffer_count; i++)
+		memset(block->bytes + launch->buffers[i].param_offset, 0, sizeof(gd_cu_pointer));
+}
+
 void gd_cuda_launch_patch(const struct gd_launch *launch, const struct gd_cuda_placement *placement,
 			  struct gd_cuda_block *block)
 {
 	const struct gd_kernel_info *info = &launch->module->info;
-	if (launch->param_bytes)
-		memcpy(block->bytes, launch->params, launch->param_bytes);
 	for (uint32_t i = 0; i < launch->buffer_count; i++)
 		memcpy(block->bytes + launch->buffers[i].param_offset, &placement->places[i].address,
 		       sizeof placement->places[i].address);

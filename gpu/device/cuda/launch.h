@@ -30,7 +30,10 @@ bool gd_cuda_launch_check(const struct gd_device *device, const struct gd_launch
 bool gd_cuda_launch_check_residency(struct gd_device *device, const struct gd_launch *launch,
 				    struct CUfunc_st *function, struct gd_error *error);
 
-/* Copy the launch block and write the buffers' addresses over their parameters. */
+/* Copy the launch block, its buffers' parameters zeroed. */
+void gd_cuda_launch_copy(const struct gd_launch *launch, struct gd_cuda_block *block);
+
+/* Write the buffers' addresses into the copy. */
 void gd_cuda_launch_patch(const struct gd_launch *launch, const struct gd_cuda_placement *placement,
 			  struct gd_cuda_block *block);
 

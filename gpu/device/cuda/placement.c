@@ -89,15 +89,15 @@ static bool is_small(const struct gd_device *device, const struct gd_launch *lau
 	return bytes <= device->mapped_bytes_max;
 }
 
-bool gd_cuda_placement_choose(const struct gd_device *device, const struct gd_launch *launch,
+bool gd_cuda_placement_choose(const struct gd_device *device, const struct gd_launch *launch, bool may_map,
 			      struct gd_cuda_placement *placement, struct gd_error *error)
 {
 	if (launch->buffer_count > GD_PARAMS_MAX)
 		return gd_error_set(error, GD_INTERNAL_STATE, NULL, "%u buffers in a launch",
 				    launch->buffer_count);
-	bool may_map = is_small(device, launch);
+	may_map = may_map && is_small(device, launch);
 	placement->staging_bytes = 0;
-	placement->has_uploads = placement->has_downloads = false;
+	placement->has_uploads = placement->has_downloads = placement->has_mapped = false;
 	for (uint32_t i = 0; i < launch->buffer_count; i++) {
 		const struct gd_buffer_arg *buffer = &launch->buffers[i];
 		struct gd_cuda_place *place = &placement->places[i];
@@ -111,8 +111,10 @@ bool gd_cuda_placement_choose(const struct gd_device *device, const struct gd_la
 			placement->has_uploads |= buffer->source != GD_SPACE_CHUNK;
 			continue;
 		}
-		if (may_map && (place->address = mapped_address(device, buffer)))
+		if (may_map && (place->address = mapped_address(device, buffer))) {
+			placement->has_mapped = true;
 			continue;
+		}
 		uint64_t offset;
 		if (!reserve_staging(placement, buffer->bytes, &offset))
 			return refuse(i, "has no possible size", error);

@@ -2,9 +2,9 @@
  * Where the buffers of one launch are while the kernel runs, and how their bytes get there and back.
  *
  * Three places: a chunk; the slab itself, which the kernel reads and writes over the bus (mapped); staging
- * memory on the device, filled before and read back after. Mapped is for small launches only: it saves three
- * calls and their latency, but a kernel pays the bus for every access. Whatever a kernel may see is
- * initialised in full first.
+ * memory on the device, filled before and read back after. Mapped is for small launches that mapping.h
+ * allows: it saves three calls and their latency, but a kernel pays the bus for every access. Whatever a
+ * kernel may see is initialised in full first.
  *
  * A placement belongs to the stream whose launch it describes. Pump thread of that stream.
  */
@@ -30,14 +30,16 @@ struct gd_cuda_placement {
 	uint64_t staging_bytes; /* that the launch needs */
 	bool has_uploads;       /* anything to do on the device before the first launch */
 	bool has_downloads;     /* anything to copy back after the last */
+	bool has_mapped;        /* any buffer that the kernel uses in its slab */
 	struct gd_cuda_place places[GD_PARAMS_MAX];
 };
 
 /*
- * Check every buffer of `launch` against its memory and choose its place. Touches no memory.
- * Fails: GD_INTERNAL_STATE (a range outside its memory, a combination device.h does not allow).
+ * Check every buffer of `launch` against its memory and choose its place, in the slabs only if may_map.
+ * Touches no memory. Fails: GD_INTERNAL_STATE (a range outside its memory, a combination device.h does not
+ * allow).
  */
-bool gd_cuda_placement_choose(const struct gd_device *device, const struct gd_launch *launch,
+bool gd_cuda_placement_choose(const struct gd_device *device, const struct gd_launch *launch, bool may_map,
 			      struct gd_cuda_placement *placement, struct gd_error *error);
 
 /* Give the staged buffers their addresses, and the mapped ones their initial content, by the CPU. */

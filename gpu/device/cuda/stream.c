@@ -40,6 +40,7 @@ struct gd_stream {
 	struct gd_cuda_instance instance;
 	struct gd_cuda_placement placement;
 	struct gd_cuda_block block;
+	uint64_t shape; /* of the launch; see mapping.h */
 	struct gd_error failure;
 
 	gd_cu_pointer staging;
@@ -204,8 +205,13 @@ bool gd_cuda_submit(struct gd_stream *stream, const struct gd_launch *launch, st
 	struct gd_device *device = stream->device;
 	struct gd_error failure = {0};
 	if (!gd_cuda_enter(device, error) || !is_idle(stream, error) ||
-	    !gd_cuda_launch_check(device, launch, error) ||
-	    !gd_cuda_placement_choose(device, launch, &stream->placement, error) ||
+	    !gd_cuda_launch_check(device, launch, error))
+		return false;
+	gd_cuda_launch_copy(launch, &stream->block);
+	stream->shape = gd_cuda_shape_of(launch, stream->block.bytes);
+	bool may_map =
+	    device->maps_untried || gd_cuda_mapping_allows(&launch->module->mapping, stream->shape);
+	if (!gd_cuda_placement_choose(device, launch, may_map, &stream->placement, error) ||
 	    !staging_reserve(stream, stream->placement.staging_bytes, error) ||
 	    !gd_cuda_instance_take(device, launch->module, launch->shared_bytes, &stream->instance, error))
 		return false;
@@ -295,6 +301,9 @@ enum gd_poll gd_cuda_poll(struct gd_stream *stream, struct gd_launch_timing *out
 	}
 	if (!read_timing(stream, out_timing, error))
 		return poll_failed(stream);
+	if (stream->job == JOB_LAUNCH)
+		gd_cuda_mapping_learn(&stream->launch.module->mapping, stream->shape,
+				      stream->placement.has_mapped, out_timing->kernel_ns);
 	settle(stream);
 	return GD_POLL_DONE;
 }

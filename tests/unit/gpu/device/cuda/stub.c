@@ -382,7 +382,7 @@ DEFINE(cuEventQuery, (struct CUevent_st * event))
 DEFINE(cuEventElapsedTime, (float *out_ms, struct CUevent_st *start, struct CUevent_st *end))
 {
 	BEGIN(event_elapsed);
-	*out_ms = 0.002f;
+	*out_ms = stub.elapsed_ms;
 	return start->recorded && end->recorded ? 0 : 400;
 }
 

@@ -42,6 +42,7 @@ struct stub {
 	int occupancy;
 	int local_bytes, shared_bytes, max_threads;
 	int kernel_faults; /* non-zero: the CUresult that event queries give after a launch */
+	float elapsed_ms;  /* between any two events */
 	int param_bytes;   /* of the kernel "wide", which has one parameter of this size */
 
 	/* What the tests read. */

@@ -39,7 +39,8 @@ struct stub *stub_reset(void)
 	    {GD_CU_DEVICE_ATTRIBUTE_MEMORY_POOLS_SUPPORTED, 1},
 	};
 	struct stub *stub = get();
-	*stub = (struct stub){.fail_call = -1, .occupancy = 4, .max_threads = 1024, .param_bytes = 4096};
+	*stub = (struct stub){
+	    .fail_call = -1, .elapsed_ms = 0.002f, .occupancy = 4, .max_threads = 1024, .param_bytes = 4096};
 	for (size_t i = 0; i < sizeof attributes / sizeof *attributes; i++)
 		stub->attributes[attributes[i][0]] = attributes[i][1];
 	return stub;
