@@ -12,6 +12,7 @@ struct token {
 
 struct scanner {
 	const char *start, *at, *end;
+	bool saw_directive; /* what lies around one may hold alternatives: names there cannot be told */
 };
 
 /* The parameters' names of one declaration; they point into the source. */
@@ -71,14 +72,18 @@ static bool begins_line(const struct scanner *scan)
 static void skip_blank(struct scanner *scan)
 {
 	while (scan->at < scan->end) {
-		if (*scan->at == ' ' || (*scan->at >= '\t' && *scan->at <= '\r') || looks_at(scan, "\\\n"))
+		if (*scan->at == ' ' || (*scan->at >= '\t' && *scan->at <= '\r') || looks_at(scan, "\\\n")) {
 			scan->at++;
-		else if (looks_at(scan, "//") || (*scan->at == '#' && begins_line(scan)))
+		} else if (looks_at(scan, "//")) {
 			skip_line(scan);
-		else if (looks_at(scan, "/*"))
+		} else if (*scan->at == '#' && begins_line(scan)) {
+			scan->saw_directive = true;
+			skip_line(scan);
+		} else if (looks_at(scan, "/*")) {
 			skip_past(scan, "*/", 2);
-		else
+		} else {
 			return;
+		}
 	}
 }
 
@@ -231,6 +236,7 @@ static struct token read_param(struct scanner *scan, struct token *out_stop, boo
 static bool read_params(struct scanner *scan, struct names *out)
 {
 	struct token stop = {NULL, 0};
+	scan->saw_directive = false;
 	out->count = 0;
 	if (is(peek(*scan), ")")) {
 		next_token(scan);
@@ -245,7 +251,7 @@ static bool read_params(struct scanner *scan, struct names *out)
 			return false;
 		out->items[out->count++] = name;
 	} while (is(stop, ","));
-	return is(stop, ")");
+	return is(stop, ")") && !scan->saw_directive;
 }
 
 /* After __global__: is it a declaration of `function`? Then its names. */
@@ -311,7 +317,7 @@ static bool give_names(const struct names *names, struct gd_signature *signature
 bool gd_declaration_names(const char *source, size_t bytes, const char *function,
 			  struct gd_signature *signature)
 {
-	struct scanner scan = {source, source, source + bytes};
+	struct scanner scan = {.start = source, .at = source, .end = source + bytes};
 	gd_auto_free struct token *items = calloc(2u * GD_SIGNATURE_PARAMS_MAX, sizeof *items);
 	if (!items || !signature->count)
 		return false;

@@ -274,6 +274,8 @@ static struct node read_nested(struct reader *r, bool is_function, bool *out_tem
 		if (!r->failed && !from_table && !(is_function && *r->at == 'E'))
 			scope = remember(r, scope);
 	}
+	if (!have)
+		return fail(r);
 	r->own_first = is_function ? first : r->own_first;
 	r->own_count = is_function && *out_template ? count : r->own_count;
 	return scope;
