@@ -45,6 +45,7 @@ void gd_api_free(struct gd_api *api)
 {
 	if (!api)
 		return;
+	gd_compiling_free_all(api);
 	gd_pipelines_free(api->pipelines);
 	free(api);
 }
@@ -72,7 +73,7 @@ void gd_api_lane_free(struct gd_api_lane *lane)
 	if (!lane)
 		return;
 	lane->api->lanes[lane->index] = NULL;
-	gd_compiling_free_all(lane);
+	gd_compiling_orphan(lane);
 	for (unsigned i = 0; i < GD_LOOKUPS; i++)
 		gd_pipeline_free(lane->lookups[i].pipeline);
 	free(lane);

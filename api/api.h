@@ -43,13 +43,12 @@ struct gd_server_facts {
 
 bool gd_api_new(const struct gd_api_config *config, struct gd_engine *engine, struct gd_server_facts *facts,
 		struct gd_api **out_api, struct gd_error *error);
+/* After gd_lane_free of every lane, before gd_engine_free. */
 void gd_api_free(struct gd_api *api);
 
 /* The part of shard `index`; `lane` and `loop` are that shard's. */
 bool gd_api_lane_new(struct gd_api *api, uint32_t index, struct gd_lane *lane, struct gd_loop *loop,
 		     struct gd_api_lane **out_lane, struct gd_error *error);
-/* After the engine's lane is gone (gd_lane_free): compiles that nobody waits for any more may be in it until
- * then. */
 void gd_api_lane_free(struct gd_api_lane *lane);
 
 /* Count one finished HTTP exchange (the server calls it when the answer is out). */

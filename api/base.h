@@ -31,6 +31,7 @@ struct gd_api {
 	struct gd_server_facts *facts;
 	struct gd_pipelines *pipelines;
 	struct gd_api_lane *lanes[GD_API_LANES_MAX]; /* written before the shards start */
+	struct gd_compiling *orphans;                /* compiles of lanes that are gone */
 	_Atomic bool is_alarming;                    /* hysteresis of the windowed alarm */
 	_Atomic uint64_t audit_checks[3];            /* ok, alarm, no data */
 };

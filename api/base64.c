@@ -126,7 +126,7 @@ bool gd_base64url_exact(const char *text, size_t characters, void *out, size_t b
 	struct gd_base64 state = {0};
 	uint8_t *to = out, group[6];
 	size_t written = 0;
-	if (characters && characters % 4 == 1)
+	if (characters % 4 == 1 || (characters % 4 && text[characters - 1] == '='))
 		return false;
 	size_t padding = (4 - characters % 4) % 4;
 	for (size_t i = 0; i < characters + padding; i++) {

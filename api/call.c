@@ -29,9 +29,9 @@ void gd_call_done(struct gd_call *call)
 {
 	free(call->args);
 	free(call->params);
-	gd_config_done(&call->top);
-	gd_config_done(&call->given);
-	gd_config_done(&call->config);
+	gd_pipeline_config_done(&call->top);
+	gd_pipeline_config_done(&call->given);
+	gd_pipeline_config_done(&call->config);
 	call->args = NULL;
 	call->params = NULL;
 }

@@ -227,8 +227,19 @@ void gd_compiling_abandon(struct gd_compiling *job)
 		job->exchange = NULL;
 }
 
-void gd_compiling_free_all(struct gd_api_lane *lane)
+void gd_compiling_orphan(struct gd_api_lane *lane)
 {
-	while (lane->compiling)
-		free_job(lane->compiling);
+	struct gd_compiling **last = &lane->api->orphans;
+	while (*last)
+		last = &(*last)->next;
+	*last = lane->compiling;
+	if (*last)
+		(*last)->link = last;
+	lane->compiling = NULL;
+}
+
+void gd_compiling_free_all(struct gd_api *api)
+{
+	while (api->orphans)
+		free_job(api->orphans);
 }

@@ -39,7 +39,9 @@ bool gd_compiling_start(struct gd_exchange *exchange, struct gd_pipeline_request
 			struct gd_compiling **out_job, struct gd_error *error);
 /* The exchange goes away. NULL is a no-op. */
 void gd_compiling_abandon(struct gd_compiling *job);
-/* The lane goes away, after the engine's lane: no done comes any more. */
-void gd_compiling_free_all(struct gd_api_lane *lane);
+/* The lane goes away, its thread has ended: what is under way stays for gd_compiling_free_all. */
+void gd_compiling_orphan(struct gd_api_lane *lane);
+/* The engine's lanes are gone: no done comes any more. */
+void gd_compiling_free_all(struct gd_api *api);
 
 #endif

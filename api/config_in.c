@@ -138,7 +138,7 @@ bool gd_config_merge(struct gd_config *config, const struct gd_config *over)
 	return true;
 }
 
-void gd_config_done(struct gd_config *config)
+void gd_pipeline_config_done(struct gd_config *config)
 {
 	free(config->profile);
 	free(config->label);

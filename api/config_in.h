@@ -58,6 +58,6 @@ bool gd_config_read(struct gd_config *config, const json_t *object, const char *
 
 /* Fields that `over` has replace those of `config`. False only without memory. */
 bool gd_config_merge(struct gd_config *config, const struct gd_config *over);
-void gd_config_done(struct gd_config *config);
+void gd_pipeline_config_done(struct gd_config *config);
 
 #endif

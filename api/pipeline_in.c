@@ -351,7 +351,7 @@ bool gd_pipeline_request_source(const char *body, size_t bytes, const struct gd_
 void gd_pipeline_request_done(struct gd_pipeline_request *request)
 {
 	gd_program_free(request->program);
-	gd_config_done(&request->config);
+	gd_pipeline_config_done(&request->config);
 	json_decref(request->root);
 	*request = (struct gd_pipeline_request){0};
 }

@@ -25,7 +25,7 @@ void gd_pipeline_free(struct gd_pipeline *pipeline)
 		return;
 	gd_program_free(pipeline->program);
 	gd_kernel_unref(pipeline->kernel);
-	gd_config_done(&pipeline->config);
+	gd_pipeline_config_done(&pipeline->config);
 	free(pipeline->manifest_rest);
 	free(pipeline);
 }
