@@ -37,11 +37,10 @@ const struct gd_option gd_options[GD_OPTION_COUNT] = {
 	{"slab-mb", GD_OPTION_IS_NUMBER, "MB", "0", 0, 65536,
 	 .help = "shared memory per worker and direction for payloads up to 1 MiB; 0: 64, at most "
 		 "an eighth of the memory"},
-    [GD_OPTION_QUEUE_LIMIT] =
-	{"queue-limit", GD_OPTION_IS_NUMBER, "N", "0", 0, 1000000,
-	 .help = "dispatches waiting or running per device before 503; 0: the built-in limit"},
-    [GD_OPTION_CACHE_MB] = {"cache-mb", GD_OPTION_IS_NUMBER, "MB", "0", 0, 1 << 20,
-			    .help = "compiled kernels kept in memory; 0: the built-in limit"},
+    [GD_OPTION_QUEUE_LIMIT] = {"queue-limit", GD_OPTION_IS_NUMBER, "N", "4096", 1, 1000000,
+			       .help = "dispatches waiting or running per device before 503"},
+    [GD_OPTION_CACHE_MB] = {"cache-mb", GD_OPTION_IS_NUMBER, "MB", "512", 1, 1 << 20,
+			    .help = "compiled kernels kept in memory"},
     [GD_OPTION_MAX_BODY_MB] = {"max-body-mb", GD_OPTION_IS_NUMBER, "MB", "1024", 1, 1 << 20,
 			       .help = "longest request body"},
     [GD_OPTION_MAX_SOURCE_KB] = {"max-source-kb", GD_OPTION_IS_NUMBER, "KB", "1024", 1, 1 << 20,

@@ -119,10 +119,8 @@ static bool start_engine(struct supervisor *self, struct gd_error *error)
 	config.compile_timeout_ms = (uint32_t)number(self, GD_OPTION_COMPILE_TIMEOUT_MS);
 	config.compile_memory_bytes = number(self, GD_OPTION_COMPILE_MEMORY_MB) << 20;
 	config.slab_bytes = (size_t)number(self, GD_OPTION_SLAB_MB) << 20;
-	if (number(self, GD_OPTION_QUEUE_LIMIT))
-		config.queue_limit = (uint32_t)number(self, GD_OPTION_QUEUE_LIMIT);
-	if (number(self, GD_OPTION_CACHE_MB))
-		config.cache_bytes = (size_t)number(self, GD_OPTION_CACHE_MB) << 20;
+	config.queue_limit = (uint32_t)number(self, GD_OPTION_QUEUE_LIMIT);
+	config.cache_bytes = (size_t)number(self, GD_OPTION_CACHE_MB) << 20;
 	return gd_engine_new(&config, self->loop, &self->engine, error);
 }
 

@@ -15,7 +15,8 @@ static void look_at_device(struct gd_watch *watch, uint32_t index, const struct 
 	if (is_new) {
 		bool is_well = now->state == GD_DEVICE_READY || now->state == GD_DEVICE_STARTING;
 		gd_log(is_well ? GD_LOG_INFO : GD_LOG_WARN, "device", gd_log_text("id", now->id),
-		       gd_log_text("state", states[now->state]), gd_log_text("name", now->info.name),
+		       gd_log_text("state", states[now->state]),
+		       gd_log_text("name", *now->info.name ? now->info.name : now->backend),
 		       gd_log_text(*now->detail ? "detail" : NULL, now->detail));
 	}
 	watch->devices[index].known = true;
