@@ -163,9 +163,12 @@ ssize_t gd_message_receive(int socket, void *data, size_t capacity, int fds[GD_F
 	if (got < 0)
 		return -1;
 	size_t count = take_fds(&message, fds);
-	if (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) {
-		for (size_t i = 0; i < count; i++)
-			close(fds[i]);
+	/* an empty message reads like the end of the stream, and nobody expects descriptors with that */
+	bool broken = message.msg_flags & (MSG_TRUNC | MSG_CTRUNC);
+	if (broken || got == 0)
+		for (; count > 0; count--)
+			close(fds[count - 1]);
+	if (broken) {
 		errno = EPROTO;
 		return -1;
 	}

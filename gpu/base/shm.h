@@ -41,9 +41,9 @@ bool gd_message_send(int socket, const void *data, size_t bytes, const int *fds,
 
 /*
  * Receive one message without waiting. *out_count descriptors are stored in fds (all close-on-exec; the
- * caller closes them). Returns the bytes, 0 when the peer closed, -1 with errno EAGAIN when there is none,
- * and -1 with errno EPROTO for one that is longer than `capacity` or carries more than GD_FDS_MAX
- * descriptors.
+ * caller closes them). Returns the bytes, 0 when the peer closed or sent an empty message (never with
+ * descriptors), -1 with errno EAGAIN when there is none, and -1 with errno EPROTO for one that is longer than
+ * `capacity` or carries more than GD_FDS_MAX descriptors.
  */
 ssize_t gd_message_receive(int socket, void *data, size_t capacity, int fds[GD_FDS_MAX], size_t *out_count);
 
