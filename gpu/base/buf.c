@@ -8,7 +8,7 @@ enum { FIRST_CAPACITY = 256 };
 
 void gd_buf_init(struct gd_buf *buf, size_t max)
 {
-	*buf = (struct gd_buf){.max = max};
+	*buf = (struct gd_buf){.max = max < GD_BUF_MAX ? max : GD_BUF_MAX};
 }
 
 void gd_buf_done(struct gd_buf *buf)
@@ -37,6 +37,7 @@ char *gd_buf_reserve(struct gd_buf *buf, size_t bytes)
 		}
 		buf->data = grown;
 		buf->cap = cap;
+		buf->data[buf->len] = 0;
 	}
 	return buf->data + buf->len;
 }
@@ -65,6 +66,7 @@ bool gd_buf_printf(struct gd_buf *buf, const char *format, ...)
 	va_copy(again, args);
 	int bytes = vsnprintf(NULL, 0, format, args);
 	va_end(args);
+	buf->failed |= bytes < 0;
 	char *room = bytes < 0 ? NULL : gd_buf_reserve(buf, (size_t)bytes);
 	if (room) {
 		vsnprintf(room, (size_t)bytes + 1, format, again);

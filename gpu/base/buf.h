@@ -8,12 +8,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdarg.h>
+#include <stdint.h>
 
 struct gd_buf {
 	char *data; /* NULL while empty */
 	size_t len, cap, max;
 	bool failed; /* an append was refused: over max, or no memory; later appends are refused too */
 };
+
+#define GD_BUF_MAX (SIZE_MAX / 4) /* a larger max counts as this, so that no sum of lengths wraps */
 
 /* Start empty; at most `max` bytes will be taken. Nothing is allocated yet. */
 void gd_buf_init(struct gd_buf *buf, size_t max);
