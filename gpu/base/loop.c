@@ -9,7 +9,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-enum { EVENTS_AT_ONCE = 64, WAIT_MAX_MS = 1000 };
+enum { EVENTS_AT_ONCE = 64, WAIT_MAX_MS = 1000, TIMERS_FIRST = 64 };
 
 struct gd_loop {
 	int epoll_fd;
@@ -37,9 +37,11 @@ bool gd_loop_new(struct gd_loop **out_loop, struct gd_error *error)
 	if (!loop)
 		return gd_error_errno(error, ENOMEM, "cannot make an event loop");
 	loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	loop->heap = calloc(TIMERS_FIRST, sizeof(struct gd_timer *));
+	loop->timer_cap = TIMERS_FIRST;
 	loop->wake = (struct gd_source){.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), .fn = drain_wake};
-	if (loop->epoll_fd < 0 || loop->wake.fd < 0) {
-		gd_error_errno(error, errno, "cannot make an event loop");
+	if (!loop->heap || loop->epoll_fd < 0 || loop->wake.fd < 0) {
+		gd_error_errno(error, loop->heap ? errno : ENOMEM, "cannot make an event loop");
 		gd_loop_free(loop);
 		return false;
 	}
@@ -123,7 +125,7 @@ bool gd_loop_arm(struct gd_loop *loop, struct gd_timer *timer, uint64_t at_ns)
 {
 	gd_loop_disarm(loop, timer);
 	if (loop->timer_count == loop->timer_cap) {
-		uint32_t cap = loop->timer_cap ? loop->timer_cap * 2 : 64;
+		uint32_t cap = loop->timer_cap * 2;
 		struct gd_timer **grown = realloc(loop->heap, cap * sizeof *grown);
 		if (!grown)
 			return false;
@@ -197,7 +199,9 @@ static void fire_timers(struct gd_loop *loop)
 	if (!loop->timer_count)
 		return;
 	uint64_t now = gd_now_ns();
-	while (loop->timer_count && loop->heap[0]->at_ns <= now) {
+	/* a timer that arms itself for a time that has passed gets its next turn in the next run */
+	for (uint32_t left = loop->timer_count; left && loop->timer_count && loop->heap[0]->at_ns <= now;
+	     left--) {
 		struct gd_timer *timer = loop->heap[0];
 		gd_loop_disarm(loop, timer);
 		loop->ran++;

@@ -11,6 +11,7 @@
 #include "gpu/base/error.h"
 
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct gd_loop;
@@ -48,7 +49,7 @@ bool gd_loop_add(struct gd_loop *loop, struct gd_source *source, uint32_t events
 /* Stop watching; the descriptor stays open. A source that was not added is a no-op. */
 void gd_loop_remove(struct gd_loop *loop, struct gd_source *source);
 
-/* Arm or move a timer. Returns false only without memory. */
+/* Arm or move a timer. Returns false only without memory, and never while fewer than 64 are armed. */
 bool gd_loop_arm(struct gd_loop *loop, struct gd_timer *timer, uint64_t at_ns);
 void gd_loop_disarm(struct gd_loop *loop, struct gd_timer *timer);
 /* When the next timer is due, UINT64_MAX when none is armed. */
