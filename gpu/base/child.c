@@ -2,11 +2,13 @@
 
 #include "gpu/base/cleanup.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -91,7 +93,8 @@ bool gd_child_start(const char *role, const char *const *arguments, const char *
 	if (child.pid_fd < 0) {
 		int why = errno;
 		kill(pid, SIGKILL);
-		waitpid(pid, NULL, 0);
+		while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+			;
 		return gd_error_errno(error, why, "cannot watch %s", role);
 	}
 	child.socket = gd_move_fd(&ours);
@@ -136,6 +139,23 @@ void gd_child_end(struct gd_child *child)
 	*child = (struct gd_child){.pid_fd = -1, .socket = -1};
 }
 
+/* Where the kernel or a container's filter has no close_range, the open descriptors are looked up. */
+static bool close_from(int first)
+{
+	if (close_range((unsigned)first, ~0u, 0) == 0)
+		return true;
+	DIR *list = opendir("/proc/self/fd");
+	if (!list)
+		return false;
+	for (struct dirent *entry; (entry = readdir(list));) {
+		int fd = (int)strtol(entry->d_name, NULL, 10);
+		if (fd >= first && fd != dirfd(list))
+			close(fd);
+	}
+	closedir(list);
+	return true;
+}
+
 bool gd_child_settle(const char *role, pid_t parent_pid)
 {
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -146,6 +166,5 @@ bool gd_child_settle(const char *role, pid_t parent_pid)
 	/* Ctrl-C reaches the whole group; a child ends when the front says so */
 	signal(SIGINT, SIG_IGN);
 	signal(SIGTERM, SIG_IGN);
-	close_range(GD_CHILD_SOCKET + 1, ~0u, 0);
-	return getppid() == parent_pid;
+	return close_from(GD_CHILD_SOCKET + 1) && getppid() == parent_pid;
 }

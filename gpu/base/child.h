@@ -45,7 +45,8 @@ void gd_child_end(struct gd_child *child);
 
 /*
  * First thing in a child: die with the parent `parent_pid` (given on the command line; the front may be pid
- * 1), take the role as the process's name, no core files. Returns false when the parent has gone already.
+ * 1), take the role as the process's name, no core files, close what was inherited beyond the control socket.
+ * Returns false when the parent has gone already, or when inherited descriptors cannot be closed.
  */
 bool gd_child_settle(const char *role, pid_t parent_pid);
 
