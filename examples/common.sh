@@ -40,10 +40,13 @@ call() {
 	answer=$1
 	shift
 	show "$@"
+	rm -f "$answer"
 	said=$(curl -sS --fail-with-body -o "$answer" -w '%{http_code} %{content_type}, %{size_download} bytes' "$@") || {
 		status=$?
-		[ ! -s "$answer" ] || cat "$answer" >&2
-		printf '\nthe call failed: is the service up at %s? (sh deploy/quickstart.sh starts one)\n' "$URL" >&2
+		case $said in
+		'000 '*) printf 'nothing answers at %s; sh deploy/quickstart.sh starts the service\n' "$URL" >&2 ;;
+		*) cat "$answer" >&2 ;;
+		esac
 		exit "$status"
 	}
 	printf '< %s\n' "$said"

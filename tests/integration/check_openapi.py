@@ -145,14 +145,12 @@ class Check:
                     self.operation(path, method, item, operation, ids)
 
     def routes(self, printed):
-        """Routes and document agree in both directions. HEAD goes with GET and /v1 with everything: both by rule."""
-        served = set()
-        for line in printed.split("\n"):
-            if line.strip():
-                method, path = line.split()
-                path = path[3:] or "/" if re.match(r"/v1(/|$)", path) else path
-                if method != "HEAD":
-                    served.add((method, path))
+        """Routes and document agree in both directions; HEAD goes with GET by rule, and /v1 with everything."""
+        served = {tuple(line.split()) for line in printed.split("\n") if line.strip()}
+        head = {path for method, path in served if method == "HEAD"}
+        for path in sorted(head ^ {path for method, path in served if method == "GET"}):
+            self.complain(path, "is served for one of GET and HEAD only")
+        served = {(method, path) for method, path in served if method != "HEAD"}
         written = {(method.upper(), path) for path, item in self.document["paths"].items()
                    for method in item if method in METHODS and method != "head"}
         for method, path in sorted(served - written):
