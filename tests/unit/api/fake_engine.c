@@ -194,9 +194,14 @@ static bool declared(const struct gd_signature *from, struct gd_signature *out, 
 {
 	if (!gd_signature_copy(from, out, error))
 		return false;
-	for (uint32_t i = 0; i < out->count; i++)
-		if (!out->params[i].align)
-			out->params[i].align = out->params[i].type == GD_TYPE_BYTES ? 4 : out->params[i].size;
+	for (uint32_t i = 0; i < out->count; i++) {
+		struct gd_param *param = &out->params[i];
+		if (!param->align)
+			param->align = param->type == GD_TYPE_BYTES ? 4 : param->size;
+		/* what the compiler would have found */
+		if (param->type == GD_TYPE_POINTER && !param->access)
+			param->access = GD_PARAM_READ_WRITE;
+	}
 	return gd_signature_place(out, error);
 }
 
