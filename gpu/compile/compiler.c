@@ -5,6 +5,7 @@
 #include "gpu/base/clock.h"
 #include "gpu/base/shm.h"
 #include "gpu/compile/message.h"
+#include "gpu/compile/queue.h"
 #include "gpu/compile/verdict.h"
 
 #include <errno.h>
@@ -22,15 +23,16 @@ enum {
 	STARTS_MAX = 5,   /* deaths in a row before the first hello until we say that there is no compiler */
 	BACKOFF_MIN_MS = 10,
 	BACKOFF_MAX_MS = 5000,
+	START_MS = 30 * 1000, /* a server that has not said hello by then never will */
+	GRACE_MS = 2000,      /* beyond a job's own limit, which the server enforces */
 };
 #define MEMORY_DEFAULT (2ull << 30)
-
-enum job_state { JOB_NONE, JOB_WAITING, JOB_RUNNING };
 
 /* A compile in the fork server. A cancelled one keeps its slot, without its job, until the server reports its
  * end. */
 struct running {
 	uint64_t id; /* 0: free */
+	uint64_t started_ns;
 	struct gd_compile_job *job;
 };
 
@@ -43,11 +45,13 @@ struct gd_compiler {
 	struct gd_toolchain toolchain;
 	struct gd_child child; /* pid 0: none */
 	struct gd_source socket, death;
-	struct gd_timer restart;
+	struct gd_timer restart, watchdog;
+	uint64_t spawned_ns;
 	uint32_t backoff_ms, failed_starts;
 	bool greeted; /* this child has said hello */
-	struct gd_compile_job *first, *last;
-	uint32_t waiting, running_count;
+	bool closing;
+	struct gd_job_queue waiting;
+	uint32_t running_count;
 	struct running running[JOBS_MAX];
 	uint64_t next_id;
 };
@@ -55,60 +59,12 @@ struct gd_compiler {
 static void start_child(struct gd_compiler *compiler);
 static void start_waiting(struct gd_compiler *compiler);
 
-static void append_job(struct gd_compiler *compiler, struct gd_compile_job *job)
-{
-	job->state = JOB_WAITING;
-	job->next = NULL;
-	if (compiler->last)
-		compiler->last->next = job;
-	else
-		compiler->first = job;
-	compiler->last = job;
-	compiler->waiting++;
-}
-
-static void prepend_job(struct gd_compiler *compiler, struct gd_compile_job *job)
-{
-	job->state = JOB_WAITING;
-	job->next = compiler->first;
-	compiler->first = job;
-	if (!compiler->last)
-		compiler->last = job;
-	compiler->waiting++;
-}
-
-static struct gd_compile_job *take_first(struct gd_compiler *compiler)
-{
-	struct gd_compile_job *job = compiler->first;
-	if (!job)
-		return NULL;
-	compiler->first = job->next;
-	if (!compiler->first)
-		compiler->last = NULL;
-	compiler->waiting--;
-	return job;
-}
-
-static void remove_waiting(struct gd_compiler *compiler, struct gd_compile_job *job)
-{
-	struct gd_compile_job *before = NULL;
-	for (struct gd_compile_job *at = compiler->first; at != job; at = at->next)
-		before = at;
-	if (before)
-		before->next = job->next;
-	else
-		compiler->first = job->next;
-	if (compiler->last == job)
-		compiler->last = before;
-	compiler->waiting--;
-}
-
 static void finish(struct gd_compile_job *job)
 {
 	if (job->result_fd >= 0)
 		close(job->result_fd);
 	job->result_fd = -1;
-	job->state = JOB_NONE;
+	job->state = GD_JOB_NONE;
 	job->compiler = NULL;
 	job->compile_ns = job->started_ns ? gd_now_ns() - job->started_ns : 0;
 	job->done(job);
@@ -124,14 +80,15 @@ static void fail_job(struct gd_compile_job *job, enum gd_code code, const char *
 /* Fail all that wait now; jobs that their callbacks submit meanwhile are not among them. */
 static void fail_waiting(struct gd_compiler *compiler, enum gd_code code, const char *fix, const char *text)
 {
-	for (uint32_t left = compiler->waiting; left > 0; left--) {
-		struct gd_compile_job *job = take_first(compiler);
+	for (uint32_t left = compiler->waiting.count; left > 0; left--) {
+		struct gd_compile_job *job = gd_job_queue_take(&compiler->waiting);
 		if (!job)
 			return;
 		fail_job(job, code, fix, text);
 	}
 }
 
+static const char fix_later[] = "Send the request again later.";
 static const char fix_nvrtc[] =
     "Install NVRTC of CUDA 12 or 13 on the server, or name its library with --nvrtc.";
 
@@ -142,6 +99,30 @@ static void set_toolchain(struct gd_compiler *compiler, const struct gd_toolchai
 		compiler->changed(compiler->context);
 	if (!toolchain->available)
 		fail_waiting(compiler, GD_BACKEND_UNAVAILABLE, fix_nvrtc, toolchain->why_not);
+}
+
+/* When the server, by what it has to do now, must be taken for hanging; UINT64_MAX while it has nothing to
+ * do. */
+static uint64_t patience_ends(const struct gd_compiler *compiler)
+{
+	uint64_t first = UINT64_MAX;
+	if (!compiler->child.pid)
+		return UINT64_MAX;
+	if (!compiler->greeted)
+		return compiler->spawned_ns + START_MS * GD_NS_PER_MS;
+	for (uint32_t i = 0; i < JOBS_MAX; i++)
+		if (compiler->running[i].id && compiler->running[i].started_ns < first)
+			first = compiler->running[i].started_ns;
+	return first == UINT64_MAX ? first : first + (compiler->config.timeout_ms + GRACE_MS) * GD_NS_PER_MS;
+}
+
+static void watch(struct gd_compiler *compiler)
+{
+	uint64_t at = patience_ends(compiler);
+	if (at == UINT64_MAX)
+		gd_loop_disarm(compiler->loop, &compiler->watchdog);
+	else
+		gd_loop_arm(compiler->loop, &compiler->watchdog, at);
 }
 
 static void close_child(struct gd_compiler *compiler)
@@ -157,6 +138,7 @@ static void lose_child(struct gd_compiler *compiler)
 {
 	if (!compiler->greeted)
 		compiler->failed_starts++;
+	gd_loop_disarm(compiler->loop, &compiler->watchdog);
 	close_child(compiler);
 	if (compiler->failed_starts >= STARTS_MAX) {
 		struct gd_toolchain gone = {.known = true};
@@ -179,7 +161,7 @@ static void lose_child(struct gd_compiler *compiler)
 		close(lost[i]->result_fd);
 		lost[i]->result_fd = -1;
 		if (lost[i]->attempts < ATTEMPTS_MAX)
-			prepend_job(compiler, lost[i]);
+			gd_job_queue_prepend(&compiler->waiting, lost[i]);
 		else
 			fail_job(lost[i], GD_INTERNAL_STATE, "Send the request again.",
 				 "the compiler process died while it compiled this");
@@ -202,6 +184,7 @@ static void end_job(struct gd_compiler *compiler, const struct gd_report *report
 	struct gd_compile_job *job = running->job;
 	*running = (struct running){0};
 	compiler->running_count--;
+	watch(compiler);
 	if (job) {
 		struct gd_verdict_limits limits = {.timeout_ms = compiler->config.timeout_ms,
 						   .cpu_ms = compiler->config.cpu_ms,
@@ -256,6 +239,15 @@ static void on_death(struct gd_source *source, uint32_t events)
 	lose_child(gd_container(source, struct gd_compiler, death));
 }
 
+static void on_watchdog(struct gd_timer *timer)
+{
+	struct gd_compiler *compiler = gd_container(timer, struct gd_compiler, watchdog);
+	if (patience_ends(compiler) <= gd_now_ns())
+		lose_child(compiler);
+	else
+		watch(compiler);
+}
+
 static void on_restart(struct gd_timer *timer)
 {
 	start_child(gd_container(timer, struct gd_compiler, restart));
@@ -275,6 +267,8 @@ static bool spawn(struct gd_compiler *compiler, struct gd_error *error)
 	if (!gd_child_start(GD_COMPILER_ROLE, arguments, environment, &compiler->child, error))
 		return false;
 	compiler->greeted = false;
+	compiler->spawned_ns = gd_now_ns();
+	watch(compiler);
 	compiler->socket = (struct gd_source){.fd = compiler->child.socket, .fn = on_socket};
 	compiler->death = (struct gd_source){.fd = compiler->child.pid_fd, .fn = on_death};
 	if (gd_loop_add(compiler->loop, &compiler->socket, EPOLLIN, error) &&
@@ -323,11 +317,11 @@ static struct running *free_running(struct gd_compiler *compiler)
 
 static void start_waiting(struct gd_compiler *compiler)
 {
-	while (compiler->greeted && compiler->toolchain.available && compiler->first) {
+	while (compiler->greeted && compiler->toolchain.available && compiler->waiting.count) {
 		struct running *running = free_running(compiler);
 		if (!running)
 			return;
-		struct gd_compile_job *job = take_first(compiler);
+		struct gd_compile_job *job = gd_job_queue_take(&compiler->waiting);
 		struct gd_error error = {0};
 		job->attempts++;
 		if (!send_job(compiler, job, &error)) {
@@ -336,7 +330,7 @@ static void start_waiting(struct gd_compiler *compiler)
 			job->attempts--;
 			if (gone) {
 				/* its death is about to be told; EAGAIN: an end is, and makes room */
-				prepend_job(compiler, job);
+				gd_job_queue_prepend(&compiler->waiting, job);
 				return;
 			}
 			job->error = error;
@@ -344,11 +338,12 @@ static void start_waiting(struct gd_compiler *compiler)
 			finish(job);
 			continue;
 		}
-		job->state = JOB_RUNNING;
+		job->state = GD_JOB_RUNNING;
 		job->started_ns = gd_now_ns();
 		job->queue_ns = job->started_ns - job->submitted_ns;
-		*running = (struct running){.id = job->id, .job = job};
+		*running = (struct running){.id = job->id, .started_ns = job->started_ns, .job = job};
 		compiler->running_count++;
+		watch(compiler);
 	}
 }
 
@@ -386,6 +381,7 @@ bool gd_compiler_new(struct gd_loop *loop, const struct gd_compiler_config *conf
 	compiler->context = context;
 	compiler->backoff_ms = BACKOFF_MIN_MS;
 	compiler->restart.fn = on_restart;
+	compiler->watchdog.fn = on_watchdog;
 	if (!spawn(compiler, error)) {
 		free(compiler);
 		return false;
@@ -398,16 +394,17 @@ void gd_compiler_free(struct gd_compiler *compiler)
 {
 	if (!compiler)
 		return;
+	compiler->closing = true;
 	gd_loop_disarm(compiler->loop, &compiler->restart);
+	gd_loop_disarm(compiler->loop, &compiler->watchdog);
 	close_child(compiler);
-	compiler->toolchain.available = false;
 	for (uint32_t i = 0; i < JOBS_MAX; i++) {
 		struct gd_compile_job *job = compiler->running[i].job;
 		compiler->running[i] = (struct running){0};
 		if (job)
-			fail_job(job, GD_DRAINING, "Send the request again later.", "the service is ending");
+			fail_job(job, GD_DRAINING, fix_later, "the service is ending");
 	}
-	fail_waiting(compiler, GD_DRAINING, "Send the request again later.", "the service is ending");
+	fail_waiting(compiler, GD_DRAINING, fix_later, "the service is ending");
 	free(compiler);
 }
 
@@ -427,6 +424,8 @@ static bool knows_architecture(const struct gd_toolchain *toolchain, int compute
 bool gd_compiler_submit(struct gd_compiler *compiler, struct gd_compile_job *job, struct gd_error *error)
 {
 	const struct gd_toolchain *toolchain = &compiler->toolchain;
+	if (compiler->closing)
+		return gd_error_set(error, GD_DRAINING, fix_later, "the service is ending");
 	if (gd_program_language(job->program) != GD_LANGUAGE_CUDA)
 		return gd_error_set(error, GD_INVALID_REQUEST, NULL, "only CUDA C++ is compiled");
 	if (toolchain->known && !toolchain->available)
@@ -436,9 +435,9 @@ bool gd_compiler_submit(struct gd_compiler *compiler, struct gd_compile_job *job
 		return gd_error_set(error, GD_INVALID_REQUEST, "Install a newer NVRTC on the server.",
 				    "NVRTC %s cannot compile for sm_%d", toolchain->id.version,
 				    job->compute_capability);
-	if (compiler->waiting >= compiler->config.queue_max)
-		return gd_error_set(error, GD_OVERLOADED, "Send the request again later.",
-				    "%u compiles wait already", compiler->waiting);
+	if (compiler->waiting.count >= compiler->config.queue_max)
+		return gd_error_set(error, GD_OVERLOADED, fix_later, "%u compiles wait already",
+				    compiler->waiting.count);
 	job->artifact = NULL;
 	job->error = (struct gd_error){0};
 	job->diagnostics = (struct gd_diagnostics){0};
@@ -448,16 +447,16 @@ bool gd_compiler_submit(struct gd_compiler *compiler, struct gd_compile_job *job
 	job->result_fd = -1;
 	job->compiler = compiler;
 	job->submitted_ns = gd_now_ns();
-	append_job(compiler, job);
+	gd_job_queue_append(&compiler->waiting, job);
 	start_waiting(compiler);
 	return true;
 }
 
 void gd_compiler_cancel(struct gd_compiler *compiler, struct gd_compile_job *job)
 {
-	if (job->state == JOB_WAITING) {
-		remove_waiting(compiler, job);
-	} else if (job->state == JOB_RUNNING) {
+	if (job->state == GD_JOB_WAITING) {
+		gd_job_queue_remove(&compiler->waiting, job);
+	} else if (job->state == GD_JOB_RUNNING) {
 		struct running *running = find_running(compiler, job->id);
 		struct gd_order order = {.type = GD_ORDER_CANCEL, .id = job->id};
 		if (running)
@@ -467,12 +466,12 @@ void gd_compiler_cancel(struct gd_compiler *compiler, struct gd_compile_job *job
 		close(job->result_fd);
 		job->result_fd = -1;
 	}
-	job->state = JOB_NONE;
+	job->state = GD_JOB_NONE;
 	job->compiler = NULL;
 }
 
 void gd_compiler_load(const struct gd_compiler *compiler, uint32_t *out_waiting, uint32_t *out_running)
 {
-	*out_waiting = compiler->waiting;
+	*out_waiting = compiler->waiting.count;
 	*out_running = compiler->running_count;
 }

@@ -77,6 +77,32 @@ bool gd_run_prepare(struct gd_run_context *context, const struct gd_headers *hea
 	return true;
 }
 
+/*
+ * Take the system's reason out of "cannot open source file "x": Permission denied". Where Landlock stands
+ * alone it tells a file that exists from one that does not.
+ */
+static size_t drop_reasons(char *text, size_t length)
+{
+	static const char open[] = "cannot open source file \"";
+	char *end = text + length, *out = text;
+	for (const char *at = text; at < end;) {
+		const char *found = memmem(at, (size_t)(end - at), open, sizeof open - 1);
+		const char *close =
+		    found ? memchr(found + sizeof open - 1, '"', (size_t)(end - found) - sizeof open + 1)
+			  : NULL;
+		const char *upto = close ? close + 1 : end;
+		memmove(out, at, (size_t)(upto - at));
+		out += upto - at;
+		at = upto;
+		if (close && end - at > 2 && !memcmp(at, ": ", 2)) {
+			const char *newline = memchr(at, '\n', (size_t)(end - at));
+			at = newline ? newline : end;
+		}
+	}
+	*out = '\0';
+	return (size_t)(out - text);
+}
+
 static struct gd_wire_text read_log(const struct gd_nvrtc *nvrtc, nvrtc_program program)
 {
 	struct gd_wire_text log = {"", 0};
@@ -87,7 +113,7 @@ static struct gd_wire_text read_log(const struct gd_nvrtc *nvrtc, nvrtc_program 
 	if (!text || nvrtc->log(program, text) != NVRTC_SUCCESS)
 		return log;
 	text[bytes] = '\0';
-	size_t length = strlen(text);
+	size_t length = drop_reasons(text, strlen(text));
 	if (length > GD_LOG_BYTES_MAX - 64) {
 		static const char cut[] = "\n[the rest of the log is cut off]\n";
 		length = GD_LOG_BYTES_MAX - 64;

@@ -73,7 +73,7 @@ static bool explain_refusal(struct gd_compile_job *job, const struct gd_result *
 		if (job->diagnostics.items[i].severity == GD_SEVERITY_ERROR)
 			first = &job->diagnostics.items[i];
 	/* NVRTC says it in two ways: the front end's own words, or a status without a log */
-	if (first ? !strcmp(first->message, "out of memory")
+	if (first ? !strncmp(first->message, "out of memory", 13)
 		  : job->diagnostics.log && strstr(job->diagnostics.log, "OUT_OF_MEMORY")) {
 		char text[160];
 		snprintf(text, sizeof text, "compilation needs more than the %llu MiB that it may use",

@@ -217,6 +217,32 @@ static void a_job_under_which_the_server_dies_twice_fails_and_may_be_sent_again(
 	harness_close(&harness);
 }
 
+static void a_server_that_hangs_is_replaced(void **state)
+{
+	(void)state;
+	struct harness harness;
+	static struct harness_job job;
+	pid_t before[8], after[8];
+	find_children(getpid(), before, 8);
+	harness_open(&harness, (struct gd_compiler_config){.jobs = 1, .timeout_ms = 300});
+	harness_need_nvrtc(&harness);
+	find_children(getpid(), after, 8);
+	pid_t server = 0;
+	for (int i = 0; after[i]; i++) {
+		bool is_old = false;
+		for (int j = 0; before[j]; j++)
+			is_old = is_old || before[j] == after[i];
+		server = is_old ? server : after[i];
+	}
+	assert_int_equal(kill(server, SIGSTOP), 0);
+	struct gd_program_input input = harness_source(saxpy, NULL);
+	harness_compile(&harness, &job, &input, GD_COMPILE_CUDA);
+	expect_made(&job);
+	assert_int_not_equal(kill(server, 0), 0);
+	harness_drop(&job);
+	harness_close(&harness);
+}
+
 static void a_cancelled_job_makes_room_at_once(void **state)
 {
 	(void)state;
@@ -315,6 +341,7 @@ int main(int argc, char **argv)
 	    cmocka_unit_test(a_compile_that_takes_too_long_is_ended),
 	    cmocka_unit_test(a_killed_server_is_replaced_and_its_jobs_are_done_again),
 	    cmocka_unit_test(a_job_under_which_the_server_dies_twice_fails_and_may_be_sent_again),
+	    cmocka_unit_test(a_server_that_hangs_is_replaced),
 	    cmocka_unit_test(a_cancelled_job_makes_room_at_once),
 	    cmocka_unit_test(ending_the_compiler_ends_its_jobs_and_leaves_no_process),
 	    cmocka_unit_test(an_architecture_that_nvrtc_cannot_make_is_refused),
