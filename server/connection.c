@@ -43,8 +43,10 @@ void gd_connection_adopt(struct gd_connection *connection, struct MHD_Connection
 		connection->next->previous = &connection->next;
 	shard->connections = connection;
 	/* Edge-triggered and for the hang-up alone: data that comes and goes wakes nobody here. */
-	gd_loop_add(shard->loop, &connection->hangup, EPOLLRDHUP | EPOLLET, NULL);
+	bool is_watched = gd_loop_add(shard->loop, &connection->hangup, EPOLLRDHUP | EPOLLET, NULL);
 	gd_connection_enter(connection, GD_WIRE_HEAD, shard->limits->header_ns);
+	if (!is_watched)
+		gd_connection_end(connection);
 }
 
 static void list_gone(struct gd_connection *connection)

@@ -26,15 +26,31 @@ static void on_daemon(struct gd_source *source, uint32_t events)
 	shard->daemon_ready = true;
 }
 
+/* Take the connection with this socket out of those that the daemon was given and has not told of; NULL:
+ * none. */
+static struct gd_connection *take_added(struct gd_shard *shard, int fd)
+{
+	for (struct gd_connection **at = &shard->adding; *at; at = &(*at)->next) {
+		struct gd_connection *connection = *at;
+		if (connection->fd == fd) {
+			*at = connection->next;
+			connection->next = NULL;
+			return connection;
+		}
+	}
+	return NULL;
+}
+
 static void on_connection(void *closure, struct MHD_Connection *daemon, void **context,
 			  enum MHD_ConnectionNotificationCode what)
 {
 	struct gd_shard *shard = closure;
 	if (what == MHD_CONNECTION_NOTIFY_STARTED) {
-		struct gd_connection *connection = shard->adding;
-		shard->adding = NULL;
+		int fd = MHD_get_connection_info(daemon, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+		struct gd_connection *connection = take_added(shard, fd);
 		*context = connection;
-		gd_connection_adopt(connection, daemon);
+		if (connection)
+			gd_connection_adopt(connection, daemon);
 	} else if (*context) {
 		gd_connection_free(*context);
 		*context = NULL;
@@ -74,15 +90,25 @@ static struct MHD_Daemon *start_daemon(struct gd_shard *shard)
 		flags |= MHD_USE_ERROR_LOG;
 	MHD_set_panic_func(on_panic, NULL);
 	/*
-	 * STRICT_FOR_CLIENT stays 0: at 1 the daemon refuses a missing Host and blanks in the target with a
-	 * page of its own or without a word; the guard refuses the same and says why.
+	 * 0.9: STRICT_FOR_CLIENT stays 0, since at 1 the daemon refuses a missing Host and blanks in the
+	 * target without a word that we could hear; the guard refuses the same and more. 1.0: level 1 is what
+	 * RFC 9112 lets a server refuse (bare line feeds, folded lines), and the guard cannot see those
+	 * there.
 	 */
-	return MHD_start_daemon(
-	    flags, 0, NULL, NULL, gd_request_handle, shard, MHD_OPTION_EXTERNAL_LOGGER, on_daemon_log, NULL,
-	    MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)GD_CONNECTION_MEMORY, MHD_OPTION_CONNECTION_LIMIT,
-	    (unsigned)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT, 0u, MHD_OPTION_SIGPIPE_HANDLED_BY_APP,
-	    1, MHD_OPTION_URI_LOG_CALLBACK, gd_request_line, shard, MHD_OPTION_NOTIFY_COMPLETED,
-	    gd_request_completed, shard, MHD_OPTION_NOTIFY_CONNECTION, on_connection, shard, MHD_OPTION_END);
+#if MHD_VERSION >= 0x00097701
+	enum MHD_OPTION strictness = MHD_OPTION_CLIENT_DISCIPLINE_LVL;
+	int level = 1;
+#else
+	enum MHD_OPTION strictness = MHD_OPTION_STRICT_FOR_CLIENT;
+	int level = 0;
+#endif
+	return MHD_start_daemon(flags, 0, NULL, NULL, gd_request_handle, shard, MHD_OPTION_EXTERNAL_LOGGER,
+				on_daemon_log, NULL, strictness, level, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+				(size_t)GD_CONNECTION_MEMORY, MHD_OPTION_CONNECTION_LIMIT,
+				(unsigned)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT, 0u,
+				MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_URI_LOG_CALLBACK,
+				gd_request_line, shard, MHD_OPTION_NOTIFY_COMPLETED, gd_request_completed,
+				shard, MHD_OPTION_NOTIFY_CONNECTION, on_connection, shard, MHD_OPTION_END);
 }
 
 bool gd_shard_new(uint32_t index, const struct gd_limits *limits, struct gd_server_facts *facts,
@@ -176,6 +202,8 @@ static void *run(void *closure)
 	gd_loop_remove(shard->loop, &shard->daemon_source);
 	MHD_stop_daemon(shard->daemon);
 	shard->daemon = NULL;
+	while (shard->adding)
+		gd_connection_free(take_added(shard, shard->adding->fd));
 	/* connections that were handed over and not taken are still in the mail */
 	gd_loop_run(shard->loop, 0);
 	gd_loop_post(shard->owner, &shard->ended);
@@ -210,15 +238,23 @@ static void on_take(struct gd_mail *mail)
 		gd_connection_free(connection);
 		return;
 	}
-	shard->adding = connection;
-	/* closes the socket by itself when it fails, and tells on_connection if it had told it of the start
+	/* one that the daemon has let go of without a word (no memory) was closed: its number has come again
 	 */
-	MHD_add_connection(shard->daemon, connection->fd, (struct sockaddr *)&connection->peer,
-			   connection->peer_bytes);
-	if (shard->adding)
-		gd_connection_free(connection);
-	shard->adding = NULL;
+	struct gd_connection *stale = take_added(shard, connection->fd);
+	if (stale)
+		gd_connection_free(stale);
+	connection->next = shard->adding;
+	shard->adding = connection;
 	shard->daemon_ready = true;
+	int fd = connection->fd;
+	/* 0.9.75 tells of the start within this call, 1.0 at its next turn; when it fails the socket is
+	 * closed */
+	if (MHD_add_connection(shard->daemon, fd, (struct sockaddr *)&connection->peer,
+			       connection->peer_bytes) == MHD_YES)
+		return;
+	connection = take_added(shard, fd);
+	if (connection)
+		gd_connection_free(connection);
 }
 
 void gd_shard_take(struct gd_shard *shard, struct gd_connection *connection)

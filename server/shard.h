@@ -42,7 +42,7 @@ struct gd_shard {
 	struct gd_source daemon_source;
 	bool daemon_ready; /* has events, or a connection was resumed */
 	struct gd_connection *connections;
-	struct gd_connection *adding; /* while the daemon takes it */
+	struct gd_connection *adding; /* given to the daemon, which has not told of them yet */
 	struct gd_connection *gone;   /* whose peer has left */
 
 	_Atomic uint32_t load;     /* connections given to this shard and not closed */
