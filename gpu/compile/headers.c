@@ -12,20 +12,16 @@
 
 enum { HEADERS_MAX = 4096, FOLDERS_MAX = 16, FILE_MAX = 4 << 20, TOTAL_MAX = 64 << 20 };
 
-/* Folders of headers relative to the library's, for the layouts that exist. */
+/* Folders of headers relative to the library's, for the layouts that exist; each may keep libcu++ in cccl/.
+ */
 static const char *const layouts[] = {
-    "../include",                      /* toolkit: lib64; wheel nvidia/cu13/lib */
-    "../targets/x86_64-linux/include", /* toolkit by symbolic link */
-    "../../include",                   /* toolkit: targets/x86_64-linux/lib is one deeper; Debian */
-    "../../../include",                /* toolkit: targets/x86_64-linux/lib/stubs */
+    "../include",                      /* toolkit: lib64; wheels of CUDA 13: nvidia/cu13/lib */
+    "../targets/x86_64-linux/include", /* toolkit, where include is no link to it */
+    "../../include",                   /* Debian: lib/x86_64-linux-gnu */
     "../../cuda_runtime/include",      /* wheels of CUDA 12: nvidia/cuda_nvrtc/lib */
     "../../cuda_crt/include",
     "../../cuda_cccl/include",
-    "../../cuda_cccl/include/cccl",
     "../../curand/include",
-    "../include/cccl", /* CUDA 13 keeps libcu++ in a folder of its own */
-    "../targets/x86_64-linux/include/cccl",
-    "../../include/cccl",
 };
 
 /* What a client may start from; what these include comes along. */
@@ -116,17 +112,23 @@ struct folders {
 	size_t count;
 };
 
+static void add_folder(struct folders *out, const char *base, int base_length, const char *rest)
+{
+	gd_auto_free char *path = NULL;
+	if (out->count == FOLDERS_MAX || asprintf(&path, "%.*s/%s", base_length, base, rest) < 0)
+		path = NULL;
+	else if (realpath(path, out->paths[out->count]))
+		out->count++;
+}
+
 static void find_folders(const char *library_path, struct folders *out)
 {
 	const char *slash = strrchr(library_path, '/');
 	int length = slash ? (int)(slash - library_path) : 0;
-	for (size_t i = 0; i < sizeof layouts / sizeof *layouts; i++) {
-		gd_auto_free char *path = NULL;
-		if (asprintf(&path, "%.*s/%s", length, library_path, layouts[i]) < 0)
-			path = NULL;
-		else if (realpath(path, out->paths[out->count]))
-			out->count++;
-	}
+	for (size_t i = 0; i < sizeof layouts / sizeof *layouts; i++)
+		add_folder(out, library_path, length, layouts[i]);
+	for (size_t i = 0, plain = out->count; i < plain; i++)
+		add_folder(out, out->paths[i], (int)strlen(out->paths[i]), "cccl");
 }
 
 static char *read_file(const char *path, size_t *out_bytes)

@@ -88,12 +88,14 @@ static bool add_rules(scmp_filter_ctx filter)
 			return false;
 	/* limits may be read; NVRTC raises its own stack limit (the memory limit bounds it); no signal but
 	 * abort's */
-	return seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 1, SCMP_A2(SCMP_CMP_EQ, 0)) ==
-		   0 &&
-	       seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 2, SCMP_A0(SCMP_CMP_EQ, 0),
-				SCMP_A1(SCMP_CMP_EQ, RLIMIT_STACK)) == 0 &&
-	       seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, SCMP_A2(SCMP_CMP_EQ, SIGABRT)) ==
-		   0;
+	static const struct scmp_arg_cmp reads_limit[] = {{.arg = 2, .op = SCMP_CMP_EQ, .datum_a = 0}};
+	static const struct scmp_arg_cmp own_stack[] = {
+	    {.arg = 0, .op = SCMP_CMP_EQ, .datum_a = 0},
+	    {.arg = 1, .op = SCMP_CMP_EQ, .datum_a = RLIMIT_STACK}};
+	static const struct scmp_arg_cmp aborts[] = {{.arg = 2, .op = SCMP_CMP_EQ, .datum_a = SIGABRT}};
+	return seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 1, reads_limit) == 0 &&
+	       seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 2, own_stack) == 0 &&
+	       seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, aborts) == 0;
 }
 
 /* The filter as plain BPF, so that a fork needs one system call to take it. */
