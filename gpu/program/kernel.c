@@ -68,24 +68,3 @@ bool gd_kernel_canonical(const char *kernel, char *out, struct gd_error *error)
 	memcpy(out, text, length + 1);
 	return true;
 }
-
-bool gd_kernel_is_name(const char *kernel)
-{
-	bool word = false;
-	for (const char *p = kernel; *p; p++) {
-		if (is_word(*p)) {
-			if (!word && *p >= '0' && *p <= '9')
-				return false;
-			word = true;
-		} else if (*p == ':') {
-			if (p > kernel && !word)
-				return false;
-			if (*++p != ':')
-				return false;
-			word = false;
-		} else {
-			return false;
-		}
-	}
-	return word;
-}

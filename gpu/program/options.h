@@ -48,7 +48,4 @@ const char *gd_option_for_nvrtc(const char *option);
  */
 bool gd_kernel_canonical(const char *kernel, char *out, struct gd_error *error);
 
-/* Is the canonical text a plain, possibly qualified name (a::b) rather than an expression? */
-bool gd_kernel_is_name(const char *kernel);
-
 #endif

@@ -276,18 +276,6 @@ static void a_kernel_has_a_limit(void **state)
 	assert_int_equal(strlen(out), GD_KERNEL_BYTES_MAX);
 }
 
-static void names_are_told_from_expressions(void **state)
-{
-	(void)state;
-	static const char *const names[] = {"k", "a::b::k", "::k", "_9"};
-	static const char *const others[] = {"", "k<int>", "(k)", "&k", "a::", "9k", "a::9", "a b", "::"};
-	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-		assert_true(gd_kernel_is_name(names[i]));
-	for (size_t i = 0; i < sizeof others / sizeof *others; i++)
-		if (gd_kernel_is_name(others[i]))
-			fail_msg("%s", others[i]);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -301,7 +289,6 @@ int main(void)
 	    cmocka_unit_test(kernels_have_one_form),
 	    cmocka_unit_test(kernels_outside_the_grammar_are_refused),
 	    cmocka_unit_test(a_kernel_has_a_limit),
-	    cmocka_unit_test(names_are_told_from_expressions),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
