@@ -50,17 +50,45 @@ void gd_wire_error_pack(struct gd_wire_error *wire, const struct gd_error *error
 	snprintf(wire->fix, sizeof wire->fix, "%s", error->fix);
 }
 
+/* What a device may say; everything else would be a worker speaking for the front. */
+static enum gd_code take_code(uint32_t code)
+{
+	switch ((enum gd_code)code) {
+	case GD_DEVICE_OUT_OF_MEMORY:
+	case GD_UNSUPPORTED_FEATURE:
+	case GD_BACKEND_UNAVAILABLE:
+	case GD_INTERNAL_STATE:
+	case GD_DISPATCH_FAILED:
+	case GD_INVALID_PROGRAM:
+	case GD_INVALID_REQUEST:
+	case GD_COOPERATIVE_RESIDENCY_EXCEEDED:
+	case GD_DEVICE_LOST:
+	case GD_OVERLOADED: /* cuda, while a chunk cannot be mapped yet */
+		return (enum gd_code)code;
+	default:
+		return GD_UNKNOWN;
+	}
+}
+
+/* End the text, and leave no control characters in it: it goes to logs and terminals. */
+static void take_text(char *to, const char *from, size_t bytes)
+{
+	memcpy(to, from, bytes);
+	to[bytes - 1] = 0;
+	for (char *c = to; *c; c++)
+		if (iscntrl((unsigned char)*c) && *c != '\n' && *c != '\t')
+			*c = '?';
+}
+
 void gd_wire_error_unpack(const struct gd_wire_error *wire, struct gd_error *error)
 {
 	if (!error)
 		return;
 	memset(error, 0, sizeof *error);
-	error->code = wire->code > 0 && wire->code < GD_CODE_COUNT ? (enum gd_code)wire->code : GD_UNKNOWN;
+	error->code = take_code(wire->code);
 	error->native = wire->native;
 	error->sticky = wire->sticky != 0;
 	error->native_name = gd_static_name(wire->name, sizeof wire->name);
-	memcpy(error->text, wire->text, sizeof error->text);
-	error->text[sizeof error->text - 1] = 0;
-	memcpy(error->fix, wire->fix, sizeof error->fix);
-	error->fix[sizeof error->fix - 1] = 0;
+	take_text(error->text, wire->text, sizeof error->text);
+	take_text(error->fix, wire->fix, sizeof error->fix);
 }

@@ -188,7 +188,8 @@ struct gd_message {
 	} u;
 };
 
-/* Copy an error into its wire form and back; the way back trusts nothing (codes in range, texts ended). */
+/* Copy an error into its wire form and back; the way back trusts nothing: a code that no device
+ * says becomes GD_UNKNOWN, texts are ended and lose their control characters. */
 void gd_wire_error_pack(struct gd_wire_error *wire, const struct gd_error *error);
 void gd_wire_error_unpack(const struct gd_wire_error *wire, struct gd_error *error);
 
