@@ -1,12 +1,13 @@
 /*
- * Figures of the cuda device: launch round trips mapped and staged, what modules, streams, chunks and timing
- * events cost, the same beside a kernel that runs, and launches per second of several threads. Needs a GPU
- * and NVRTC; exits 77 without. What it prints chose GD_CUDA_MAPPED_BYTES_MAX.
+ * Figures of the cuda device: launch round trips in the three ways of placement.h, what modules, streams and
+ * chunks cost, alone and beside a kernel that runs, and launches per second of several threads. Needs a GPU
+ * and NVRTC; exits 77 without. What it prints chooses GD_CUDA_SMALL_BYTES_MAX and the limits in mapping.h.
  */
+#include "bench_driver.h"
 #include "nvrtc.h"
 
 #include "gpu/base/clock.h"
-#include "gpu/device/cuda/context.h"
+#include "gpu/device/cuda/placement.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -59,18 +60,6 @@ __attribute__((noreturn)) static void die(const char *what)
 	exit(EXIT_FAILURE);
 }
 
-static int compare(const void *left, const void *right)
-{
-	double a = *(const double *)left, b = *(const double *)right;
-	return (a > b) - (a < b);
-}
-
-static double median(double *samples, size_t count)
-{
-	qsort(samples, count, sizeof *samples, compare);
-	return samples[count / 2];
-}
-
 static struct gd_module *load(const char *text, const char *entry)
 {
 	void *data;
@@ -106,13 +95,30 @@ static void finish(struct gd_stream *stream, struct gd_launch_timing *timing)
 		die("launch");
 }
 
+enum way { WAY_MAPPED, WAY_BOUNCED, WAY_FROM_SLABS, WAY_COUNT };
+
+/* Make all launches of the module go one way. */
+static void choose_way(struct gd_module *module, enum way way)
+{
+	device->small_bytes_max = way == WAY_FROM_SLABS ? 0 : GD_CUDA_BOUNCE_BYTES;
+	device->maps_untried = way == WAY_MAPPED;
+	atomic_store(&module->mapping.strikes, way == WAY_BOUNCED ? GD_CUDA_MAPPED_STRIKES_MAX : 0);
+}
+
+/* Back to what the product does. */
+static void choose_default(void)
+{
+	device->small_bytes_max = GD_CUDA_SMALL_BYTES_MAX;
+	device->maps_untried = false;
+}
+
 /* Median round trip in microseconds of `module` on vectors of `bytes`; also the device's time of the kernel.
  */
 static double round_trip(struct gd_stream *stream, struct gd_module *module, uint64_t bytes,
-			 uint64_t out_bytes, bool is_mapped, double *out_kernel_us)
+			 uint64_t out_bytes, enum way way, double *out_kernel_us)
 {
 	static double samples[SAMPLES_MAX], kernels[SAMPLES_MAX];
-	size_t count = bytes >= (1u << 20) ? 50 : is_mapped && out_bytes != bytes ? 20 : 500;
+	size_t count = bytes >= (1u << 20) ? 50 : way == WAY_MAPPED && out_bytes != bytes ? 20 : 500;
 	struct params params = {.n = (int32_t)(out_bytes == 1024 ? 256 : bytes / 4)};
 	struct gd_buffer_arg buffers[] = {buffer(0, false, 0, bytes), buffer(8, true, 0, out_bytes)};
 	struct gd_launch launch = {.module = module,
@@ -123,9 +129,7 @@ static double round_trip(struct gd_stream *stream, struct gd_module *module, uin
 				   .param_bytes = 20,
 				   .buffers = buffers,
 				   .buffer_count = 2};
-	uint64_t limit = device->mapped_bytes_max;
-	device->maps_untried = is_mapped;
-	device->mapped_bytes_max = is_mapped ? UINT64_MAX : 0;
+	choose_way(module, way);
 	for (size_t i = 0; i < count; i++) {
 		struct gd_launch_timing timing;
 		uint64_t start = gd_now_ns();
@@ -135,115 +139,38 @@ static double round_trip(struct gd_stream *stream, struct gd_module *module, uin
 		samples[i] = (double)(gd_now_ns() - start) / 1e3;
 		kernels[i] = (double)timing.kernel_ns / 1e3;
 	}
-	device->mapped_bytes_max = limit;
-	device->maps_untried = false;
-	*out_kernel_us = median(kernels, count);
-	return median(samples, count);
+	*out_kernel_us = bench_median(kernels, count);
+	return bench_median(samples, count);
 }
 
 static void print_round_trips(struct gd_stream *stream)
 {
 	static const char *const names[] = {"stream", "stencil", "total", "histogram"};
-	printf("\nround trip, us (device time of the kernel)\n%-10s %10s %22s %22s\n", "kernel", "bytes in",
-	       "mapped", "staged");
+	printf("\nround trip, us (device time of the kernel)\n%-10s %10s %22s %22s %22s\n", "kernel",
+	       "bytes in", "mapped", "bounced", "from the slabs");
 	for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
 		struct gd_module *module = load(source, names[k]);
 		uint64_t largest =
 		    k >= 2 ? 64u << 10 : 16u << 20; /* mapped atomics take a microsecond each */
 		for (uint64_t bytes = 4; bytes <= largest; bytes *= bytes == 4 ? 1024 : 4) {
-			double mapped_kernel, staged_kernel;
 			uint64_t out_bytes = k == 2 ? 256 : k == 3 ? 1024 : bytes;
-			double mapped = round_trip(stream, module, bytes, out_bytes, true, &mapped_kernel);
-			double staged = round_trip(stream, module, bytes, out_bytes, false, &staged_kernel);
-			printf("%-10s %10llu %12.1f (%7.1f) %12.1f (%7.1f)\n", names[k],
-			       (unsigned long long)bytes, mapped, mapped_kernel, staged, staged_kernel);
+			printf("%-10s %10llu", names[k], (unsigned long long)bytes);
+			for (enum way way = WAY_MAPPED; way < WAY_COUNT; way++) {
+				double kernel_us, trip_us = 0;
+				if (way == WAY_FROM_SLABS || bytes + out_bytes <= GD_CUDA_BOUNCE_BYTES)
+					trip_us =
+					    round_trip(stream, module, bytes, out_bytes, way, &kernel_us);
+				if (trip_us > 0)
+					printf(" %12.1f (%7.1f)", trip_us, kernel_us);
+				else
+					printf(" %22s", "-");
+			}
+			printf("\n");
 			fflush(stdout);
 		}
 		ops->module_free(device, module);
 	}
-}
-
-/* Launch `function` and query an event until it is done, in one of four ways; the median in microseconds. */
-static double time_events(const struct gd_cuda_driver *driver, struct CUfunc_st *function,
-			  gd_cu_pointer scratch, int way)
-{
-	static double samples[SAMPLES_MAX];
-	struct CUstream_st *stream;
-	struct CUevent_st *plain, *first, *second;
-	struct {
-		uint64_t ns, out;
-	} params = {0, scratch};
-	size_t bytes = sizeof params;
-	void *extra[] = {GD_CU_LAUNCH_PARAM_BUFFER_POINTER, &params, GD_CU_LAUNCH_PARAM_BUFFER_SIZE, &bytes,
-			 GD_CU_LAUNCH_PARAM_END};
-	driver->stream_create(&stream, GD_CU_STREAM_NON_BLOCKING);
-	driver->event_create(&plain, GD_CU_EVENT_DISABLE_TIMING);
-	driver->event_create(&first, GD_CU_EVENT_DEFAULT);
-	driver->event_create(&second, GD_CU_EVENT_DEFAULT);
-	for (size_t i = 0; i < SAMPLES_MAX; i++) {
-		float ms;
-		struct CUevent_st *last = way ? second : plain;
-		uint64_t start = gd_now_ns();
-		if (way >= 2)
-			driver->event_record(first, stream);
-		driver->launch(function, 1, 1, 1, 32, 1, 1, 0, stream, NULL, extra);
-		driver->event_record(last, stream);
-		while (driver->event_query(last) == GD_CUDA_ERROR_NOT_READY)
-			continue;
-		if (way == 3)
-			driver->event_elapsed(&ms, first, second);
-		samples[i] = (double)(gd_now_ns() - start) / 1e3;
-	}
-	driver->event_destroy(plain);
-	driver->event_destroy(first);
-	driver->event_destroy(second);
-	driver->stream_destroy(stream);
-	return median(samples, SAMPLES_MAX);
-}
-
-/* What events cost under each scheduling flag, by the driver alone: a fresh primary context for each. */
-static void print_event_costs(void)
-{
-	static const struct {
-		unsigned flag;
-		const char *name;
-	} rows[] = {{GD_CU_CTX_SCHED_AUTO, "auto"},
-		    {GD_CU_CTX_SCHED_SPIN, "spin"},
-		    {GD_CU_CTX_SCHED_YIELD, "yield"},
-		    {GD_CU_CTX_SCHED_BLOCKING_SYNC, "blocking"}};
-	const struct gd_cuda_driver *driver = gd_cuda_driver_get(&error);
-	void *cubin;
-	size_t bytes;
-	if (!driver)
-		return;
-	int major = 0, minor = 0;
-	char architecture[16];
-	driver->device_attribute(&major, GD_CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, 0);
-	driver->device_attribute(&minor, GD_CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR, 0);
-	snprintf(architecture, sizeof architecture, "sm_%d%d", major, minor);
-	if (!nvrtc_compile(counting_source, architecture, &cubin, &bytes))
-		die("wait");
-	printf("launch and query until done, us: one event; one timed; two timed; two timed and read\n");
-	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-		struct CUctx_st *context;
-		struct CUmod_st *module;
-		struct CUfunc_st *function;
-		gd_cu_pointer scratch;
-		driver->primary_set_flags(0, rows[i].flag);
-		if (driver->primary_retain(&context, 0) || driver->ctx_set_current(context) ||
-		    driver->module_load(&module, cubin, 0, NULL, NULL) ||
-		    driver->module_function(&function, module, "wait") || driver->mem_alloc(&scratch, 256))
-			die("a context");
-		printf("%-10s", rows[i].name);
-		for (int way = 0; way < 4; way++)
-			printf(" %8.2f", time_events(driver, function, scratch, way));
-		printf("\n");
-		driver->mem_free(scratch);
-		driver->module_unload(module);
-		driver->ctx_set_current(NULL);
-		driver->primary_release(0);
-	}
-	free(cubin);
+	choose_default();
 }
 
 /* How deep calls may go on the default stack; ends the process's use of the device where they may not. */
@@ -280,145 +207,155 @@ static void print_recursion(struct gd_stream *stream)
 	ops->module_free(device, module);
 }
 
-/* Time one action several times; returns the median and sets the longest, in microseconds. */
-static double time_action(void (*action)(void *), void *context, size_t count, double *out_longest)
-{
-	static double samples[SAMPLES_MAX];
-	for (size_t i = 0; i < count; i++) {
-		uint64_t start = gd_now_ns();
-		action(context);
-		samples[i] = (double)(gd_now_ns() - start) / 1e3;
-	}
-	double middle = median(samples, count);
-	*out_longest = samples[count - 1];
-	return middle;
-}
+#define COST_SAMPLES 8
 
-struct actions {
+/* What the costs below are about; each action is done COST_SAMPLES times and its undoing as often. */
+struct costs {
 	void *cubin;
 	size_t cubin_bytes;
-	struct gd_stream *stream;
-	struct gd_module *counting, *plain;
-	struct gd_launch launch;
+	struct gd_stream *stream, *busy;
+	struct gd_module *counting, *waiting;
+	struct gd_cuda_instance instances[COST_SAMPLES];
+	struct gd_module *modules[COST_SAMPLES];
+	struct gd_stream *streams[COST_SAMPLES];
+	struct gd_chunk *chunks[COST_SAMPLES];
 };
 
-static void load_and_free_module(void *context)
+static void launch_counting(struct costs *costs, int i)
 {
-	struct actions *actions = context;
-	struct gd_module *module;
+	static const uint8_t params[8];
+	struct gd_buffer_arg target = buffer(0, true, 0, 4);
+	struct gd_launch_timing timing;
+	struct gd_launch launch = {.module = costs->counting,
+				   .grid = {1, 1, 1},
+				   .block = {1, 1, 1},
+				   .iterations = 1,
+				   .params = params,
+				   .param_bytes = 8,
+				   .buffers = &target,
+				   .buffer_count = 1};
+	(void)i;
+	costs->counting->has_variables = false; /* the instances have their own rows */
+	if (!ops->submit(costs->stream, &launch, &error))
+		die("submit");
+	finish(costs->stream, &timing);
+	costs->counting->has_variables = true;
+}
+
+static void instance_take(struct costs *costs, int i)
+{
+	if (!gd_cuda_instance_take(device, costs->counting, 0, &costs->instances[i], &error))
+		die("instance");
+}
+
+static void instance_drop(struct costs *costs, int i)
+{
+	gd_cuda_instance_drop(device, costs->counting, &costs->instances[i]);
+}
+
+static void module_load(struct costs *costs, int i)
+{
 	struct gd_image image = {.kind = GD_IMAGE_CUBIN,
-				 .data = actions->cubin,
-				 .bytes = actions->cubin_bytes,
+				 .data = costs->cubin,
+				 .bytes = costs->cubin_bytes,
 				 .entry = "count",
 				 .occupancy_threads = 256};
-	if (!ops->module_load(device, &image, &module, &kernel, &error))
+	if (!ops->module_load(device, &image, &costs->modules[i], &kernel, &error))
 		die("module_load");
-	ops->module_free(device, module);
 }
 
-static void make_and_free_stream(void *context)
+static void module_free(struct costs *costs, int i)
 {
-	struct gd_stream *stream;
-	(void)context;
-	if (!ops->stream_new(device, &stream, &error))
+	ops->module_free(device, costs->modules[i]);
+}
+
+static void stream_new(struct costs *costs, int i)
+{
+	if (!ops->stream_new(device, &costs->streams[i], &error))
 		die("stream_new");
-	ops->stream_free(stream);
 }
 
-static void make_and_free_chunk(void *context)
+static void stream_free(struct costs *costs, int i)
 {
-	struct gd_chunk *chunk;
+	ops->stream_free(costs->streams[i]);
+}
+
+static void chunk_new(struct costs *costs, int i)
+{
 	uint64_t bytes;
 	int fd;
-	(void)context;
-	if (!ops->chunk_new(device, 32u << 20, &chunk, &bytes, &fd, &error))
+	if (!ops->chunk_new(device, 32u << 20, &costs->chunks[i], &bytes, &fd, &error))
 		die("chunk_new");
 	close(fd);
-	ops->chunk_free(device, chunk);
 }
 
-static void launch_counting(void *context)
+static void chunk_free(struct costs *costs, int i)
 {
-	struct actions *actions = context;
-	struct gd_launch_timing timing;
-	actions->launch.module = actions->counting;
-	if (!ops->submit(actions->stream, &actions->launch, &error))
+	ops->chunk_free(device, costs->chunks[i]);
+}
+
+/* Start a kernel that keeps one multiprocessor for 200 ms by its own clock. */
+static void start_busy(struct costs *costs)
+{
+	static struct {
+		uint64_t ns, out;
+	} params = {.ns = 200 * GD_NS_PER_MS};
+	static struct gd_buffer_arg target;
+	target = buffer(8, true, 4096, 4);
+	struct gd_launch launch = {.module = costs->waiting,
+				   .grid = {1, 1, 1},
+				   .block = {1, 1, 1},
+				   .iterations = 1,
+				   .params = (const uint8_t *)&params,
+				   .param_bytes = 16,
+				   .buffers = &target,
+				   .buffer_count = 1};
+	if (!ops->submit(costs->busy, &launch, &error))
 		die("submit");
-	finish(actions->stream, &timing);
 }
 
-static void launch_counting_without_reset(void *context)
-{
-	struct actions *actions = context;
-	actions->counting->has_variables = false;
-	launch_counting(context);
-	actions->counting->has_variables = true;
-}
-
-static void print_costs(const char *title, struct actions *actions, size_t count)
+/* Alone, and beside a kernel that runs: whatever takes as long as that kernel waits for it. */
+static void print_costs(struct gd_stream *stream)
 {
 	static const struct {
 		const char *name;
-		void (*action)(void *);
-	} rows[] = {{"launch, no variables", launch_counting_without_reset},
-		    {"launch, variables reset", launch_counting},
-		    {"module load and free", load_and_free_module},
-		    {"stream new and free", make_and_free_stream},
-		    {"chunk of 32 MiB new and free", make_and_free_chunk}};
-	printf("\n%s, us: median, longest\n", title);
-	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-		double longest, middle = time_action(rows[i].action, actions, count, &longest);
-		printf("%-44s %10.1f %10.1f\n", rows[i].name, middle, longest);
-		fflush(stdout);
-	}
-}
-
-/* The same costs alone and beside a kernel that keeps one multiprocessor for a second, by its own clock. */
-static void print_costs_twice(struct gd_stream *stream)
-{
-	static const uint8_t count_params[8];
-	static struct gd_buffer_arg count_buffer, wait_buffer;
-	struct {
-		uint64_t ns, out;
-	} wait_params = {.ns = GD_NS_PER_S};
-	struct gd_stream *busy;
-	struct gd_launch_timing timing;
-	struct actions actions = {.stream = stream};
-	struct gd_module *wait = load(counting_source, "wait");
-	actions.counting = load(counting_source, "count");
-	count_buffer = buffer(0, true, 0, 4);
-	wait_buffer = buffer(8, true, 4096, 4);
-	actions.launch = (struct gd_launch){.grid = {1, 1, 1},
-					    .block = {1, 1, 1},
-					    .iterations = 1,
-					    .params = count_params,
-					    .param_bytes = 8,
-					    .buffers = &count_buffer,
-					    .buffer_count = 1};
-	struct gd_launch waiting = actions.launch;
-	waiting.module = wait;
-	waiting.params = (const uint8_t *)&wait_params;
-	waiting.param_bytes = 16;
-	waiting.buffers = &wait_buffer;
-	if (!nvrtc_compile(counting_source, info.architecture, &actions.cubin, &actions.cubin_bytes) ||
-	    !ops->stream_new(device, &busy, &error))
+		void (*act)(struct costs *costs, int i);
+	} rows[] = {{"launch", launch_counting},  {"instance for a program with variables", instance_take},
+		    {"drop it", instance_drop},   {"module load", module_load},
+		    {"module free", module_free}, {"stream new", stream_new},
+		    {"stream free", stream_free}, {"chunk of 32 MiB new", chunk_new},
+		    {"chunk free", chunk_free}};
+	static struct costs costs;
+	costs.stream = stream;
+	costs.waiting = load(counting_source, "wait");
+	costs.waiting->has_variables = false;
+	costs.counting = load(counting_source, "count");
+	if (!nvrtc_compile(counting_source, info.architecture, &costs.cubin, &costs.cubin_bytes) ||
+	    !ops->stream_new(device, &costs.busy, &error))
 		die("setting up");
-	wait->has_variables = false;
-	print_costs("alone", &actions, 200);
-	if (!ops->submit(busy, &waiting, &error))
-		die("submit");
-	uint64_t start = gd_now_ns();
-	print_costs("beside a kernel that runs", &actions, 20);
-	double used_ms = (double)(gd_now_ns() - start) / 1e6;
-	bool still_runs = ops->poll(busy, &timing, &error) == GD_POLL_PENDING;
-	printf("(all that took %.0f ms; the kernel of 1000 ms was %s)\n", used_ms,
-	       still_runs ? "running" : "over");
-	if (still_runs)
-		finish(busy, &timing);
-	ops->stream_free(busy);
-	ops->module_free(device, wait);
-	ops->module_free(device, actions.counting);
-	free(actions.cubin);
+	for (int is_beside = 0; is_beside < 2; is_beside++) {
+		printf("\n%s, us: median, longest\n", is_beside ? "beside a kernel of 200 ms" : "alone");
+		for (size_t row = 0; row < sizeof rows / sizeof *rows; row++) {
+			double samples[COST_SAMPLES];
+			struct gd_launch_timing timing;
+			if (is_beside)
+				start_busy(&costs);
+			for (int i = 0; i < COST_SAMPLES; i++) {
+				uint64_t start = gd_now_ns();
+				rows[row].act(&costs, i);
+				samples[i] = (double)(gd_now_ns() - start) / 1e3;
+			}
+			if (is_beside)
+				finish(costs.busy, &timing);
+			double middle = bench_median(samples, COST_SAMPLES);
+			printf("%-44s %10.1f %10.1f\n", rows[row].name, middle, samples[COST_SAMPLES - 1]);
+			fflush(stdout);
+		}
+	}
+	ops->stream_free(costs.busy);
+	ops->module_free(device, costs.waiting);
+	ops->module_free(device, costs.counting);
+	free(costs.cubin);
 }
 
 struct pump {
@@ -474,16 +411,16 @@ static void *pump(void *context)
 static void print_rates(void)
 {
 	struct gd_module *module = load(source, "stream");
-	printf("\nlaunches per second, 4 KiB in and out, %d streams a thread: mapped, staged\n",
-	       STREAMS_A_THREAD);
+	printf(
+	    "\nlaunches per second, 4 KiB in and out, %d streams a thread: mapped, bounced, from the slabs\n",
+	    STREAMS_A_THREAD);
 	for (unsigned threads = 1; threads <= THREADS_MAX; threads *= 2) {
 		printf("%u threads", threads);
-		for (int is_staged = 0; is_staged < 2; is_staged++) {
+		for (enum way way = WAY_MAPPED; way < WAY_COUNT; way++) {
 			struct pump pumps[THREADS_MAX] = {{0}};
 			pthread_t ids[THREADS_MAX];
-			uint64_t limit = device->mapped_bytes_max, launches = 0;
-			device->mapped_bytes_max = is_staged ? 0 : UINT64_MAX;
-			device->maps_untried = !is_staged;
+			uint64_t launches = 0;
+			choose_way(module, way);
 			for (unsigned i = 0; i < threads; i++) {
 				pumps[i] = (struct pump){.module = module, .index = i};
 				if (pthread_create(&ids[i], NULL, pump, &pumps[i]))
@@ -493,12 +430,11 @@ static void print_rates(void)
 				pthread_join(ids[i], NULL);
 				launches += pumps[i].launches;
 			}
-			device->mapped_bytes_max = limit;
-			device->maps_untried = false;
 			printf(" %12.0f", (double)launches / ((double)RATE_NS / 1e9));
 		}
 		printf("\n");
 	}
+	choose_default();
 	ops->module_free(device, module);
 }
 
@@ -507,7 +443,9 @@ int main(void)
 	struct gd_stream *stream;
 	if (!nvrtc_open())
 		return EXIT_SKIPPED;
-	print_event_costs();
+	const struct gd_cuda_driver *driver = gd_cuda_driver_get(&error);
+	if (driver && ops->count(&error) && !bench_driver(driver))
+		die("the driver alone");
 	uint64_t start = gd_now_ns();
 	if (!ops->open(0, &device, &info, &error)) {
 		fprintf(stderr, "%s\n", error.text);
@@ -522,11 +460,11 @@ int main(void)
 	    !ops->slabs(device, in, SLAB_BYTES, out, SLAB_BYTES, &error) ||
 	    !ops->stream_new(device, &stream, &error))
 		die("slabs");
-	printf("%s: open %.0f ms, slabs of 2 x 64 MiB %.0f ms, in %s, out %s\n", info.name, open_ms,
-	       (double)(gd_now_ns() - start) / 1e6, device->in_device ? "mapped" : "not mapped",
-	       device->out_device ? "mapped" : "not mapped");
+	printf("\n%s: open %.0f ms, slabs of 2 x 64 MiB %.0f ms, in %s\n", info.name, open_ms,
+	       (double)(gd_now_ns() - start) / 1e6,
+	       device->in_is_registered ? "registered" : "not registered");
 	print_round_trips(stream);
-	print_costs_twice(stream);
+	print_costs(stream);
 	print_rates();
 	print_recursion(stream);
 	ops->stream_free(stream);

@@ -36,10 +36,9 @@ struct gd_device {
 	const uint8_t *in;
 	uint8_t *out;
 	size_t in_bytes, out_bytes;
-	gd_cu_pointer in_device; /* 0 when kernels cannot read the slab in place */
-	gd_cu_pointer out_device;
-	uint64_t mapped_bytes_max; /* GD_CUDA_MAPPED_BYTES_MAX, but for measurements of what it should be */
-	bool maps_untried;         /* for measurements only: map whatever mapped_bytes_max allows */
+	bool in_is_registered, out_is_registered;
+	uint64_t small_bytes_max; /* GD_CUDA_SMALL_BYTES_MAX, but for measurements of what it should be */
+	bool maps_untried;        /* for measurements only: map whatever is small */
 
 	struct CUstream_st *control; /* for zeroing chunks; control thread only */
 	struct CUevent_st *control_done;

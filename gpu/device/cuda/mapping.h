@@ -1,5 +1,5 @@
 /*
- * Which launches may work in the mapped slabs: what a module learns from the launches it has seen.
+ * Which launches may work in mapped host memory: what a module learns from the launches it has seen.
  *
  * A kernel that touches each byte once gains from mapping; one that comes back to its data loses the bus's
  * latency each time, without bound: on an H100 the 16 384 float atomics of a sum over 64 KiB took 32 us in

@@ -53,40 +53,33 @@ static gd_cu_pointer chunk_address(const struct gd_launch *launch, const struct 
 	return (is_written_too(launch, chunk) ? chunk->writable : chunk->readable) + buffer->offset;
 }
 
-/* The address of the buffer in a mapped slab, 0 when it cannot be used in place. */
-static gd_cu_pointer mapped_address(const struct gd_device *device, const struct gd_buffer_arg *buffer)
+/* Is the buffer's place in bounce or staging, rather than null or a chunk? */
+static bool is_placed(const struct gd_buffer_arg *buffer)
 {
-	gd_cu_pointer base = 0;
-	uint64_t offset = 0;
-	if (buffer->space == GD_SPACE_OUT) {
-		base = device->out_device;
-		offset = buffer->offset;
-	} else if (buffer->source == GD_SPACE_IN) {
-		base = device->in_device;
-		offset = buffer->source_offset;
+	return buffer->bytes && buffer->space != GD_SPACE_CHUNK;
+}
+
+static bool is_output(const struct gd_buffer_arg *buffer)
+{
+	return is_placed(buffer) && (buffer->access & GD_ACCESS_WRITE);
+}
+
+/* Lay the written buffers, or the others, behind what is laid out already. */
+static bool lay_out(const struct gd_launch *launch, bool outputs, struct gd_cuda_placement *placement,
+		    struct gd_error *error)
+{
+	for (uint32_t i = 0; i < launch->buffer_count; i++) {
+		const struct gd_buffer_arg *buffer = &launch->buffers[i];
+		uint64_t end;
+		if (!is_placed(buffer) || is_output(buffer) != outputs)
+			continue;
+		placement->places[i].offset = placement->bytes;
+		if (__builtin_add_overflow(placement->bytes, buffer->bytes, &end) ||
+		    __builtin_add_overflow(end, GD_CUDA_ALIGNMENT - 1, &end))
+			return refuse(i, "has no possible size", error);
+		placement->bytes = end / GD_CUDA_ALIGNMENT * GD_CUDA_ALIGNMENT;
 	}
-	return base && (base + offset) % GD_CUDA_ALIGNMENT == 0 ? base + offset : 0;
-}
-
-static bool reserve_staging(struct gd_cuda_placement *placement, uint64_t bytes, uint64_t *out_offset)
-{
-	uint64_t offset = placement->staging_bytes, end;
-	if (__builtin_add_overflow(offset, bytes, &end) ||
-	    __builtin_add_overflow(end, GD_CUDA_ALIGNMENT - 1, &end))
-		return false;
-	placement->staging_bytes = end / GD_CUDA_ALIGNMENT * GD_CUDA_ALIGNMENT;
-	*out_offset = offset;
 	return true;
-}
-
-static bool is_small(const struct gd_device *device, const struct gd_launch *launch)
-{
-	uint64_t bytes = 0;
-	for (uint32_t i = 0; i < launch->buffer_count; i++)
-		if (launch->buffers[i].space != GD_SPACE_CHUNK &&
-		    __builtin_add_overflow(bytes, launch->buffers[i].bytes, &bytes))
-			return false;
-	return bytes <= device->mapped_bytes_max;
 }
 
 bool gd_cuda_placement_choose(const struct gd_device *device, const struct gd_launch *launch, bool may_map,
@@ -95,96 +88,132 @@ bool gd_cuda_placement_choose(const struct gd_device *device, const struct gd_la
 	if (launch->buffer_count > GD_PARAMS_MAX)
 		return gd_error_set(error, GD_INTERNAL_STATE, NULL, "%u buffers in a launch",
 				    launch->buffer_count);
-	may_map = may_map && is_small(device, launch);
-	placement->staging_bytes = 0;
-	placement->has_uploads = placement->has_downloads = placement->has_mapped = false;
-	for (uint32_t i = 0; i < launch->buffer_count; i++) {
-		const struct gd_buffer_arg *buffer = &launch->buffers[i];
-		struct gd_cuda_place *place = &placement->places[i];
-		if (!check_buffer(device, buffer, i, error))
+	for (uint32_t i = 0; i < launch->buffer_count; i++)
+		if (!check_buffer(device, &launch->buffers[i], i, error))
 			return false;
-		*place = (struct gd_cuda_place){0};
-		if (!buffer->bytes)
-			continue;
-		if (buffer->space == GD_SPACE_CHUNK) {
-			place->address = chunk_address(launch, buffer);
-			placement->has_uploads |= buffer->source != GD_SPACE_CHUNK;
-			continue;
-		}
-		if (may_map && (place->address = mapped_address(device, buffer))) {
-			placement->has_mapped = true;
-			continue;
-		}
-		uint64_t offset;
-		if (!reserve_staging(placement, buffer->bytes, &offset))
-			return refuse(i, "has no possible size", error);
-		*place = (struct gd_cuda_place){.address = offset, .is_staged = true};
-		placement->has_uploads = true;
-		placement->has_downloads |=
-		    buffer->space == GD_SPACE_OUT && (buffer->access & GD_ACCESS_WRITE);
-	}
+	placement->bytes = 0;
+	if (!lay_out(launch, false, placement, error))
+		return false;
+	placement->outputs_offset = placement->bytes;
+	if (!lay_out(launch, true, placement, error))
+		return false;
+	placement->is_small =
+	    placement->bytes <= device->small_bytes_max && placement->bytes <= GD_CUDA_BOUNCE_BYTES;
+	placement->is_mapped = placement->is_small && may_map;
+	placement->has_uploads = placement->bytes && !placement->is_mapped;
+	placement->has_downloads = placement->bytes > placement->outputs_offset && !placement->is_mapped;
+	for (uint32_t i = 0; i < launch->buffer_count; i++)
+		placement->has_uploads |= launch->buffers[i].bytes &&
+					  launch->buffers[i].space == GD_SPACE_CHUNK &&
+					  launch->buffers[i].source != GD_SPACE_CHUNK;
 	return true;
 }
 
-void gd_cuda_placement_settle(const struct gd_device *device, const struct gd_launch *launch,
-			      struct gd_cuda_placement *placement, gd_cu_pointer staging)
+uint64_t gd_cuda_placement_staging(const struct gd_cuda_placement *placement)
 {
+	return placement->is_mapped ? 0 : placement->bytes;
+}
+
+/* The buffer's initial content and, behind it, zeroes up to where the next one may start. */
+static void assemble(const struct gd_device *device, const struct gd_buffer_arg *buffer, uint8_t *target)
+{
+	uint64_t bytes = buffer->bytes;
+	uint64_t whole = (bytes + GD_CUDA_ALIGNMENT - 1) / GD_CUDA_ALIGNMENT * GD_CUDA_ALIGNMENT;
+	if (buffer->source != GD_SPACE_IN)
+		bytes = 0;
+	else
+		memcpy(target, device->in + buffer->source_offset, bytes);
+	memset(target + bytes, 0, whole - bytes);
+}
+
+void gd_cuda_placement_settle(const struct gd_device *device, const struct gd_launch *launch,
+			      struct gd_cuda_placement *placement, gd_cu_pointer staging,
+			      const struct gd_cuda_bounce *bounce)
+{
+	gd_cu_pointer base = placement->is_mapped ? bounce->device : staging;
 	for (uint32_t i = 0; i < launch->buffer_count; i++) {
 		const struct gd_buffer_arg *buffer = &launch->buffers[i];
 		struct gd_cuda_place *place = &placement->places[i];
-		if (place->is_staged) {
-			place->address += staging;
-		} else if (buffer->bytes && buffer->space == GD_SPACE_OUT) {
-			if (buffer->source == GD_SPACE_IN)
-				memcpy(device->out + buffer->offset, device->in + buffer->source_offset,
-				       buffer->bytes);
-			else
-				memset(device->out + buffer->offset, 0, buffer->bytes);
-		}
+		if (!buffer->bytes)
+			place->address = 0;
+		else if (buffer->space == GD_SPACE_CHUNK)
+			place->address = chunk_address(launch, buffer);
+		else
+			place->address = base + place->offset;
+		if (placement->is_small && is_placed(buffer))
+			assemble(device, buffer, bounce->host + place->offset);
 	}
 }
 
-bool gd_cuda_placement_upload(struct gd_device *device, const struct gd_launch *launch,
-			      const struct gd_cuda_placement *placement, struct CUstream_st *stream,
-			      struct gd_error *error)
+/* Fill one buffer in device memory: from the in slab, with zeroes, or not at all when it holds its content.
+ */
+static bool fill(struct gd_device *device, const struct gd_buffer_arg *buffer, gd_cu_pointer target,
+		 struct CUstream_st *stream, struct gd_error *error)
 {
 	const struct gd_cuda_driver *driver = device->driver;
+	if (buffer->source == GD_SPACE_IN)
+		return gd_cuda_check(
+		    device,
+		    driver->copy_to_device(target, device->in + buffer->source_offset, buffer->bytes, stream),
+		    "cuMemcpyHtoDAsync", error);
+	if (buffer->source == GD_SPACE_NULL)
+		return gd_cuda_check(device, driver->fill(target, 0, buffer->bytes, stream),
+				     "cuMemsetD8Async", error);
+	return true;
+}
+
+bool gd_cuda_placement_upload(struct gd_device *device, const struct gd_launch *launch,
+			      const struct gd_cuda_placement *placement, gd_cu_pointer staging,
+			      const struct gd_cuda_bounce *bounce, struct CUstream_st *stream,
+			      struct gd_error *error)
+{
+	if (placement->is_small && !placement->is_mapped && placement->bytes &&
+	    !gd_cuda_check(device,
+			   device->driver->copy_to_device(staging, bounce->host, placement->bytes, stream),
+			   "cuMemcpyHtoDAsync", error))
+		return false;
 	for (uint32_t i = 0; i < launch->buffer_count; i++) {
 		const struct gd_buffer_arg *buffer = &launch->buffers[i];
-		const struct gd_cuda_place *place = &placement->places[i];
-		gd_cu_pointer target = place->address;
-		if (!buffer->bytes || (!place->is_staged && buffer->space != GD_SPACE_CHUNK))
+		gd_cu_pointer target = staging + placement->places[i].offset;
+		if (!buffer->bytes || (placement->is_small && is_placed(buffer)))
 			continue;
 		if (buffer->space == GD_SPACE_CHUNK)
 			target = buffer->chunk->writable + buffer->offset;
-		if (buffer->source == GD_SPACE_IN) {
-			if (!gd_cuda_check(device,
-					   driver->copy_to_device(target, device->in + buffer->source_offset,
-								  buffer->bytes, stream),
-					   "cuMemcpyHtoDAsync", error))
-				return false;
-		} else if (buffer->source == GD_SPACE_NULL) {
-			if (!gd_cuda_check(device, driver->fill(target, 0, buffer->bytes, stream),
-					   "cuMemsetD8Async", error))
-				return false;
-		}
+		if (!fill(device, buffer, target, stream, error))
+			return false;
 	}
 	return true;
 }
 
 bool gd_cuda_placement_download(struct gd_device *device, const struct gd_launch *launch,
-				const struct gd_cuda_placement *placement, struct CUstream_st *stream,
+				const struct gd_cuda_placement *placement, gd_cu_pointer staging,
+				const struct gd_cuda_bounce *bounce, struct CUstream_st *stream,
 				struct gd_error *error)
 {
+	uint64_t outputs = placement->outputs_offset;
+	if (placement->is_small)
+		return gd_cuda_check(device,
+				     device->driver->copy_to_host(bounce->host + outputs, staging + outputs,
+								  placement->bytes - outputs, stream),
+				     "cuMemcpyDtoHAsync", error);
 	for (uint32_t i = 0; i < launch->buffer_count; i++) {
 		const struct gd_buffer_arg *buffer = &launch->buffers[i];
-		const struct gd_cuda_place *place = &placement->places[i];
-		if (!place->is_staged || buffer->space != GD_SPACE_OUT || !(buffer->access & GD_ACCESS_WRITE))
+		if (!is_output(buffer))
 			continue;
 		gd_cu_result result = device->driver->copy_to_host(device->out + buffer->offset,
-								   place->address, buffer->bytes, stream);
+								   staging + placement->places[i].offset,
+								   buffer->bytes, stream);
 		if (!gd_cuda_check(device, result, "cuMemcpyDtoHAsync", error))
 			return false;
 	}
 	return true;
+}
+
+void gd_cuda_placement_collect(const struct gd_device *device, const struct gd_launch *launch,
+			       const struct gd_cuda_placement *placement, const struct gd_cuda_bounce *bounce)
+{
+	for (uint32_t i = 0; placement->is_small && i < launch->buffer_count; i++)
+		if (is_output(&launch->buffers[i]))
+			memcpy(device->out + launch->buffers[i].offset,
+			       bounce->host + placement->places[i].offset, launch->buffers[i].bytes);
 }

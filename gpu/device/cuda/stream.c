@@ -15,8 +15,10 @@
 
 #include "gpu/base/cleanup.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #define BURST_LAUNCHES     128u
 #define STAGING_BYTES_MIN  (1ull << 20)
@@ -45,6 +47,7 @@ struct gd_stream {
 
 	gd_cu_pointer staging;
 	uint64_t staging_bytes;
+	struct gd_cuda_bounce bounce;
 };
 
 static void staging_release(struct gd_stream *stream)
@@ -82,16 +85,47 @@ static bool staging_reserve(struct gd_stream *stream, uint64_t bytes, struct gd_
 	return true;
 }
 
+static bool bounce_new(struct gd_device *device, struct gd_cuda_bounce *out_bounce, struct gd_error *error)
+{
+	const struct gd_cuda_driver *driver = device->driver;
+	struct gd_cuda_bounce bounce;
+	bounce.host =
+	    mmap(NULL, GD_CUDA_BOUNCE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (bounce.host == MAP_FAILED)
+		return gd_error_errno(error, errno, "memory for a stream");
+	gd_cu_result result =
+	    driver->host_register(bounce.host, GD_CUDA_BOUNCE_BYTES,
+				  GD_CU_MEMHOSTREGISTER_DEVICEMAP | GD_CU_MEMHOSTREGISTER_PORTABLE);
+	if (!gd_cuda_check(device, result, "cuMemHostRegister for a stream", error)) {
+		munmap(bounce.host, GD_CUDA_BOUNCE_BYTES);
+		return false;
+	}
+	result = driver->host_device_pointer(&bounce.device, bounce.host, 0);
+	if (!gd_cuda_check(device, result, "cuMemHostGetDevicePointer for a stream", error)) {
+		driver->host_unregister(bounce.host);
+		munmap(bounce.host, GD_CUDA_BOUNCE_BYTES);
+		return false;
+	}
+	*out_bounce = bounce;
+	return true;
+}
+
 void gd_cuda_stream_free(struct gd_stream *stream)
 {
 	if (!stream)
 		return;
 	const struct gd_cuda_driver *driver = stream->device->driver;
 	gd_cuda_enter_to_free(stream->device);
-	/* With work in flight cuMemFree would wait for it; that memory goes with the process, which is about
-	 * to end. */
+	/*
+	 * With work in flight cuMemFree and unpinning would wait for it, and the kernel still uses the
+	 * bounce; all that goes with the process, which is about to end.
+	 */
 	if (stream->device->has_pools || stream->job == JOB_NONE)
 		staging_release(stream);
+	if (stream->bounce.host && stream->job == JOB_NONE) {
+		driver->host_unregister(stream->bounce.host);
+		munmap(stream->bounce.host, GD_CUDA_BOUNCE_BYTES);
+	}
 	for (int i = 0; i < MARK_COUNT; i++)
 		if (stream->marks[i])
 			driver->event_destroy(stream->marks[i]);
@@ -112,6 +146,7 @@ bool gd_cuda_stream_new(struct gd_device *device, struct gd_stream **out_stream,
 	bool is_made =
 	    gd_cuda_check(device, device->driver->stream_create(&stream->handle, GD_CU_STREAM_NON_BLOCKING),
 			  "cuStreamCreate", error);
+	is_made = is_made && bounce_new(device, &stream->bounce, error);
 	for (int i = 0; is_made && i < MARK_COUNT; i++)
 		is_made = gd_cuda_check(device,
 					device->driver->event_create(&stream->marks[i], GD_CU_EVENT_DEFAULT),
@@ -147,8 +182,8 @@ static bool enqueue_burst(struct gd_stream *stream, struct gd_error *error)
 		return false;
 	if (stream->iterations_left || !stream->placement.has_downloads)
 		return true;
-	return gd_cuda_placement_download(device, &stream->launch, &stream->placement, stream->handle,
-					  error) &&
+	return gd_cuda_placement_download(device, &stream->launch, &stream->placement, stream->staging,
+					  &stream->bounce, stream->handle, error) &&
 	       mark(stream, MARK_END, error);
 }
 
@@ -156,8 +191,8 @@ static bool enqueue_launch(struct gd_stream *stream, struct gd_error *error)
 {
 	if (stream->placement.has_uploads &&
 	    (!mark(stream, MARK_START, error) ||
-	     !gd_cuda_placement_upload(stream->device, &stream->launch, &stream->placement, stream->handle,
-				       error)))
+	     !gd_cuda_placement_upload(stream->device, &stream->launch, &stream->placement, stream->staging,
+				       &stream->bounce, stream->handle, error)))
 		return false;
 	return mark(stream, MARK_KERNEL, error) && enqueue_burst(stream, error);
 }
@@ -212,7 +247,7 @@ bool gd_cuda_submit(struct gd_stream *stream, const struct gd_launch *launch, st
 	bool may_map =
 	    device->maps_untried || gd_cuda_mapping_allows(&launch->module->mapping, stream->shape);
 	if (!gd_cuda_placement_choose(device, launch, may_map, &stream->placement, error) ||
-	    !staging_reserve(stream, stream->placement.staging_bytes, error) ||
+	    !staging_reserve(stream, gd_cuda_placement_staging(&stream->placement), error) ||
 	    !gd_cuda_instance_take(device, launch->module, launch->shared_bytes, &stream->instance, error))
 		return false;
 	if (!gd_cuda_launch_check_residency(device, launch, stream->instance.function, error)) {
@@ -222,7 +257,7 @@ bool gd_cuda_submit(struct gd_stream *stream, const struct gd_launch *launch, st
 	stream->launch = *launch;
 	stream->iterations_left = launch->iterations;
 	stream->job = JOB_LAUNCH;
-	gd_cuda_placement_settle(device, launch, &stream->placement, stream->staging);
+	gd_cuda_placement_settle(device, launch, &stream->placement, stream->staging, &stream->bounce);
 	gd_cuda_launch_patch(launch, &stream->placement, &stream->block);
 	if (enqueue_launch(stream, &failure) || fail_later(stream, &failure))
 		return true;
@@ -301,9 +336,11 @@ enum gd_poll gd_cuda_poll(struct gd_stream *stream, struct gd_launch_timing *out
 	}
 	if (!read_timing(stream, out_timing, error))
 		return poll_failed(stream);
-	if (stream->job == JOB_LAUNCH)
+	if (stream->job == JOB_LAUNCH) {
+		gd_cuda_placement_collect(device, &stream->launch, &stream->placement, &stream->bounce);
 		gd_cuda_mapping_learn(&stream->launch.module->mapping, stream->shape,
-				      stream->placement.has_mapped, out_timing->kernel_ns);
+				      stream->placement.is_mapped, out_timing->kernel_ns);
+	}
 	settle(stream);
 	return GD_POLL_DONE;
 }

@@ -44,7 +44,8 @@ bool bench_load(struct bench *bench, const char *entry, bool has_variables, stru
 struct gd_buffer_arg buffer_in(uint32_t param, uint64_t offset, uint64_t bytes);
 struct gd_buffer_arg buffer_out(uint32_t param, uint64_t offset, uint64_t bytes);
 
-/* A launch of "copy" (buffers at parameters 0 and 8, `bytes` at 16) of one block of 32 threads. */
+/* A launch of "copy" (buffers at parameters 0 and 8, `bytes` at 16) of one block of 32 threads; one at a
+ * time. */
 struct gd_launch launch_copy(struct gd_module *module, const struct gd_buffer_arg *buffers, uint32_t count,
 			     uint32_t bytes);
 

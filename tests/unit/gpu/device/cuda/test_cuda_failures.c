@@ -25,12 +25,12 @@ static bool launch_both_ways(struct bench *bench, struct gd_module *module, stru
 	struct gd_buffer_arg small[] = {buffer_out(0, 0, 256), buffer_in(8, 0, 256)};
 	struct gd_buffer_arg large[] = {buffer_out(0, 0, LARGE), buffer_in(8, 0, LARGE)};
 	struct gd_launch mapped = launch_copy(module, small, 2, 256);
-	struct gd_launch staged = launch_copy(module, large, 2, LARGE);
 	mapped.shared_bytes = 100000;
 	for (int i = 0; i < 2; i++) /* the second is mapped */
 		if (!ops->submit(bench->stream, &mapped, &bench->error) ||
 		    bench_finish(bench) != GD_POLL_DONE)
 			return false;
+	struct gd_launch staged = launch_copy(module, large, 2, LARGE);
 	staged.cooperative = true;
 	staged.iterations = 200;
 	if (!ops->submit(bench->stream, &staged, &bench->error) || bench_finish(bench) != GD_POLL_DONE)
@@ -97,8 +97,8 @@ static bool may_fail_unseen(int call)
 /* What each of these does when it fails is to try the next best thing, unless the device is lost. */
 static bool has_another_way(int call)
 {
-	return call == STUB_host_register || call == STUB_host_device_pointer || call == STUB_mem_reserve ||
-	       call == STUB_mem_map || call == STUB_mem_set_access;
+	return call == STUB_host_register || call == STUB_mem_reserve || call == STUB_mem_map ||
+	       call == STUB_mem_set_access;
 }
 
 static void check(struct bench *bench, bool is_done, int call, int after, int result)

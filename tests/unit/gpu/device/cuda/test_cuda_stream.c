@@ -10,7 +10,7 @@
 static const struct gd_device_ops *const ops = &gd_device_cuda_ops;
 
 #define SMALL 4096u
-#define LARGE (GD_CUDA_MAPPED_BYTES_MAX / 2 + 256)
+#define LARGE (GD_CUDA_SMALL_BYTES_MAX / 2 + 256)
 
 static void run(struct bench *bench, const struct gd_launch *launch)
 {
@@ -27,7 +27,7 @@ static void run_trial(struct bench *bench, const struct gd_launch *launch)
 	memset(bench->out, 0xEE, SLAB_BYTES);
 }
 
-static void a_small_launch_works_in_the_slabs_and_copies_nothing(void **state)
+static void a_small_launch_is_mapped_and_the_device_copies_nothing(void **state)
 {
 	struct bench *bench = *state;
 	struct gd_module *module;
@@ -124,29 +124,72 @@ static void an_input_without_bytes_of_its_own_is_zeroes(void **state)
 	ops->module_free(bench->device, module);
 }
 
-static void slab_ranges_that_are_not_aligned_are_staged(void **state)
+static void slab_ranges_need_no_alignment_and_buffers_have_it(void **state)
 {
 	struct bench *bench = *state;
 	struct gd_module *module;
 	assert_true(bench_load(bench, "copy", false, &module));
-	struct gd_buffer_arg buffers[] = {buffer_out(0, 4, 100), buffer_in(8, 260, 100)};
-	struct gd_launch launch = launch_copy(module, buffers, 2, 100);
-	run_trial(bench, &launch);
+	struct gd_cuda_placement *placement = calloc(1, sizeof *placement);
+	assert_non_null(placement);
+	static const uint32_t sizes[] = {100, 2 * LARGE + 3};
+	for (int i = 0; i < 2; i++) {
+		struct gd_buffer_arg buffers[] = {buffer_out(0, 5, sizes[i]), buffer_in(8, 261, sizes[i])};
+		struct gd_launch launch = launch_copy(module, buffers, 2, sizes[i]);
+		run_trial(bench, &launch);
+		run(bench, &launch);
+		assert_memory_equal(bench->out + 5, bench->in + 261, sizes[i]);
+		assert_int_equal(bench->out[4], 0xEE);
+		assert_int_equal(bench->out[5 + sizes[i]], 0xEE);
+		assert_true(gd_cuda_placement_choose(bench->device, &launch, true, placement, &bench->error));
+		assert_int_equal(placement->places[0].offset % GD_CUDA_ALIGNMENT, 0);
+		assert_int_equal(placement->places[1].offset % GD_CUDA_ALIGNMENT, 0);
+	}
+	free(placement);
+	ops->module_free(bench->device, module);
+}
+
+static void a_small_launch_is_staged_by_one_copy_each_way(void **state)
+{
+	struct bench *bench = *state;
+	struct gd_module *module;
+	assert_true(bench_load(bench, "copy", false, &module));
+	struct gd_buffer_arg buffers[] = {buffer_out(0, 0, SMALL), buffer_in(8, 0, SMALL)};
+	struct gd_launch launch = launch_copy(module, buffers, 2, 1000);
 	run(bench, &launch);
-	assert_memory_equal(bench->out + 4, bench->in + 260, 100);
-	assert_int_equal(bench->out[3], 0xEE);
-	assert_int_equal(bench->out[104], 0xEE);
+	assert_memory_equal(bench->out, bench->in, 1000);
+	for (uint32_t i = 1000; i < SMALL; i++)
+		assert_int_equal(bench->out[i], 0);
 	assert_int_equal(bench->stub->calls[STUB_copy_to_device], 1);
+	assert_int_equal(bench->stub->calls[STUB_fill], 0);
+	assert_int_equal(bench->stub->calls[STUB_copy_to_host], 1);
+	assert_int_equal(bench->timing.h2d_ns, 2000);
+	assert_int_equal(bench->timing.d2h_ns, 2000);
+	ops->module_free(bench->device, module);
+}
+
+static void a_write_past_the_end_of_a_buffer_stays_out_of_the_slabs(void **state)
+{
+	struct bench *bench = *state;
+	struct gd_module *module;
+	assert_true(bench_load(bench, "copy", false, &module));
+	struct gd_buffer_arg buffers[] = {buffer_out(0, 1024, 256), buffer_in(8, 0, SMALL)};
+	struct gd_launch launch = launch_copy(module, buffers, 2, 400);
+	for (int i = 0; i < 2; i++) { /* staged, then mapped */
+		run(bench, &launch);
+		assert_memory_equal(bench->out + 1024, bench->in, 256);
+		for (uint32_t k = 256; k < 512; k++)
+			assert_int_equal(bench->out[1024 + k], 0xEE);
+	}
 	assert_int_equal(bench->stub->calls[STUB_copy_to_host], 1);
 	ops->module_free(bench->device, module);
 }
 
-static void the_limit_of_mapped_launches_is_exact(void **state)
+static void the_limit_of_small_launches_is_exact(void **state)
 {
 	struct bench *bench = *state;
 	struct gd_module *module;
 	assert_true(bench_load(bench, "copy", false, &module));
-	struct gd_buffer_arg buffers[] = {buffer_out(0, 0, GD_CUDA_MAPPED_BYTES_MAX - 256),
+	struct gd_buffer_arg buffers[] = {buffer_out(0, 0, GD_CUDA_SMALL_BYTES_MAX - 256),
 					  buffer_in(8, 0, 256)};
 	struct gd_launch launch = launch_copy(module, buffers, 2, 256);
 	run_trial(bench, &launch);
@@ -363,6 +406,15 @@ static void chunks_are_launched_on_in_place(void **state)
 	ops->module_free(bench->device, module);
 }
 
+static gd_cu_pointer bench_address(struct bench *bench, const struct gd_launch *launch,
+				   struct gd_cuda_placement *placement, uint32_t index)
+{
+	static uint8_t memory[GD_CUDA_BOUNCE_BYTES];
+	struct gd_cuda_bounce bounce = {.host = memory, .device = (gd_cu_pointer)(uintptr_t)memory};
+	gd_cuda_placement_settle(bench->device, launch, placement, 0, &bounce);
+	return placement->places[index].address;
+}
+
 static void a_chunk_that_is_only_read_is_given_by_its_read_only_mapping(void **state)
 {
 	struct bench *bench = *state;
@@ -380,13 +432,13 @@ static void a_chunk_that_is_only_read_is_given_by_its_read_only_mapping(void **s
 	buffers[1].chunk = chunk;
 	struct gd_launch launch = launch_copy(module, buffers, 2, 256);
 	assert_true(gd_cuda_placement_choose(bench->device, &launch, true, placement, &bench->error));
-	assert_int_equal(placement->places[1].address, chunk->readable);
+	assert_int_equal(bench_address(bench, &launch, placement, 1), chunk->readable);
 	/* The same chunk read and written in one launch: one address, or the kernel may read stale values. */
 	buffers[0].space = buffers[0].source = GD_SPACE_CHUNK;
 	buffers[0].chunk = chunk;
 	assert_true(gd_cuda_placement_choose(bench->device, &launch, true, placement, &bench->error));
-	assert_int_equal(placement->places[1].address, chunk->writable);
-	assert_int_equal(placement->places[0].address, chunk->writable);
+	assert_int_equal(bench_address(bench, &launch, placement, 1), chunk->writable);
+	assert_int_equal(bench_address(bench, &launch, placement, 0), chunk->writable);
 	free(placement);
 	ops->chunk_free(bench->device, chunk);
 	ops->module_free(bench->device, module);
@@ -488,34 +540,43 @@ static void launches_that_cannot_be_are_refused_before_the_driver(void **state)
 	ops->module_free(bench->device, module);
 }
 
-static void without_a_pinned_in_slab_inputs_are_copied(void **state)
+static void without_a_pinned_in_slab_launches_go_on(void **state)
 {
 	struct bench *bench = *state;
+	struct gd_device_info info;
+	struct gd_device *whole = bench->device;
 	struct gd_module *module;
+	bench->stub->fail_call = STUB_host_register;
+	bench->stub->fail_after = bench->stub->calls[STUB_host_register] + 1;
+	bench->stub->fail_result = 1;
+	ops->stream_free(bench->stream);
+	assert_true(ops->open(0, &bench->device, &info, &bench->error));
+	assert_true(ops->slabs(bench->device, bench->in, SLAB_BYTES, bench->out, SLAB_BYTES, &bench->error));
+	bench->stub->fail_call = -1;
+	assert_false(bench->device->in_is_registered);
+	assert_true(ops->stream_new(bench->device, &bench->stream, &bench->error));
 	assert_true(bench_load(bench, "copy", false, &module));
-	gd_cu_pointer mapped = bench->device->in_device;
-	bench->device->in_device = 0;
-	struct gd_buffer_arg buffers[] = {buffer_out(0, 0, SMALL), buffer_in(8, 0, SMALL)};
-	struct gd_launch launch = launch_copy(module, buffers, 2, SMALL);
-	run_trial(bench, &launch);
+	struct gd_buffer_arg buffers[] = {buffer_out(0, 0, LARGE), buffer_in(8, 0, LARGE)};
+	struct gd_launch launch = launch_copy(module, buffers, 2, LARGE);
 	run(bench, &launch);
-	assert_memory_equal(bench->out, bench->in, SMALL);
-	assert_int_equal(bench->stub->calls[STUB_copy_to_device], 1);
-	bench->device->in_device = mapped;
+	assert_memory_equal(bench->out, bench->in, LARGE);
 	ops->module_free(bench->device, module);
+	ops->close(whole);
 }
 
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, bench_set_up, bench_tear_down)
 	const struct CMUnitTest tests[] = {
-	    TEST(a_small_launch_works_in_the_slabs_and_copies_nothing),
+	    TEST(a_small_launch_is_mapped_and_the_device_copies_nothing),
 	    TEST(a_large_launch_is_staged_and_shows_nothing_of_old_memory),
 	    TEST(staging_is_used_again_and_each_time_clean),
 	    TEST(a_buffer_read_and_written_starts_with_its_input_either_way),
 	    TEST(an_input_without_bytes_of_its_own_is_zeroes),
-	    TEST(slab_ranges_that_are_not_aligned_are_staged),
-	    TEST(the_limit_of_mapped_launches_is_exact),
+	    TEST(slab_ranges_need_no_alignment_and_buffers_have_it),
+	    TEST(a_small_launch_is_staged_by_one_copy_each_way),
+	    TEST(a_write_past_the_end_of_a_buffer_stays_out_of_the_slabs),
+	    TEST(the_limit_of_small_launches_is_exact),
 	    TEST(a_launch_is_mapped_once_one_alike_was_fast),
 	    TEST(what_pointers_held_does_not_make_launches_differ),
 	    TEST(variables_have_their_initial_values_in_each_dispatch),
@@ -528,7 +589,7 @@ int main(void)
 	    TEST(cooperative_launches_must_be_resident),
 	    TEST(more_dynamic_shared_memory_than_the_default_is_opted_in_once),
 	    TEST(launches_that_cannot_be_are_refused_before_the_driver),
-	    TEST(without_a_pinned_in_slab_inputs_are_copied),
+	    TEST(without_a_pinned_in_slab_launches_go_on),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
