@@ -96,8 +96,9 @@ json_t *gd_json_parse(const char *text, size_t bytes, const char *what, struct g
 		return root;
 	enum json_error_code code = json_error_code(&reason);
 	char pointer[sizeof error->pointer];
-	gd_json_pointer_at(text, bytes, reason.position > 0 ? (size_t)reason.position : 0, pointer,
-			   sizeof pointer);
+	/* jansson stands behind the token that it could not use */
+	size_t at = reason.position > 0 ? (size_t)reason.position - 1 : 0;
+	gd_json_pointer_at(text, bytes, at, pointer, sizeof pointer);
 	if (code == json_error_out_of_memory)
 		gd_error_set(error, GD_INTERNAL_STATE, NULL, "out of memory");
 	else if (code == json_error_duplicate_key)
