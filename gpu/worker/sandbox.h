@@ -7,9 +7,9 @@
 
 /*
  * Give up, for the whole process: other users' rights (uid 65534 when root), new privileges, being dumped,
- * and by seccomp opening files, sockets, executing, tracing, signalling others. cuda keeps opening its device
- * files, which exporting a chunk needs (measured: design.md). Threads must exist already or inherit it.
- * Fails: GD_INTERNAL_STATE when the kernel has no seccomp: then there is no worker.
+ * and by seccomp opening files, sockets, executing, new processes, tracing, signalling others. cuda keeps
+ * opening its device files, which exporting a chunk needs (measured: design.md). Threads must exist already
+ * or inherit it. Fails: GD_INTERNAL_STATE when the kernel has no seccomp: then there is no worker.
  */
 bool gd_worker_sandbox(enum gd_device_kind kind, struct gd_error *error);
 
