@@ -30,17 +30,18 @@ struct attempt {
 };
 
 #define PATH(text) (long)(text)
+#define TARGET     (-4242l) /* stands for a process of the same user, whom only the filter protects */
 static const struct attempt attempts[] = {
     {"execute", SYS_execve, {PATH("/bin/true"), 0, 0}, EPERM},
     {"a socket", SYS_socket, {AF_INET, SOCK_STREAM, 0}, EPERM},
     {"a local socket", SYS_socket, {AF_UNIX, SOCK_STREAM, 0}, EPERM},
-    {"trace the parent", SYS_ptrace, {16 /* PTRACE_ATTACH */, 1}, EPERM},
-    {"kill", SYS_kill, {1, 0}, EPERM},
-    {"signal a thread of another process", SYS_tgkill, {1, 1, 0}, EPERM},
-    {"signal any thread", SYS_tkill, {1, 0}, EPERM},
-    {"queue a signal", SYS_rt_sigqueueinfo, {1, 0, 0}, EPERM},
-    {"watch another process", SYS_pidfd_open, {1, 0}, EPERM},
-    {"another process's limits", SYS_prlimit64, {1, RLIMIT_NOFILE, 0, 0}, EPERM},
+    {"trace another process", SYS_ptrace, {16 /* PTRACE_ATTACH */, TARGET}, EPERM},
+    {"kill", SYS_kill, {TARGET, 0}, EPERM},
+    {"signal a thread of another process", SYS_tgkill, {TARGET, TARGET, 0}, EPERM},
+    {"signal any thread", SYS_tkill, {TARGET, 0}, EPERM},
+    {"queue a signal", SYS_rt_sigqueueinfo, {TARGET, 0, 0}, EPERM},
+    {"watch another process", SYS_pidfd_open, {TARGET, 0}, EPERM},
+    {"another process's limits", SYS_prlimit64, {TARGET, RLIMIT_NOFILE, 0, 0}, EPERM},
     {"a new process", SYS_fork, {0}, EPERM},
     {"a new process by vfork", SYS_vfork, {0}, EPERM},
     {"a new process by clone", SYS_clone, {SIGCHLD, 0, 0, 0}, EPERM},
@@ -55,7 +56,7 @@ static const struct attempt attempts[] = {
     {"bpf", SYS_bpf, {0, 0, 0}, EPERM},
     {"keys", SYS_keyctl, {0, 0}, EPERM},
     {"shared memory that outlives us", SYS_shmget, {0, 4096, 0600}, EPERM},
-    {"read another process", SYS_process_vm_readv, {1, 0, 0, 0}, EPERM},
+    {"read another process", SYS_process_vm_readv, {TARGET, 0, 0, 0}, EPERM},
     {"a descriptor of another process", SYS_pidfd_getfd, {0, 0, 0}, EPERM},
 };
 
@@ -65,10 +66,27 @@ static const struct attempt openings[] = {
     {"create", SYS_creat, {PATH("/tmp/gd-a"), 0600}, EPERM},
 };
 
+static pid_t target;
+
+static void start_target(void)
+{
+	target = fork();
+	if (target != 0)
+		return;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (geteuid() == 0 && setresuid(65534, 65534, 65534) < 0)
+		_exit(1);
+	prctl(PR_SET_DUMPABLE, 1);
+	for (;;)
+		pause();
+}
+
 static int try_all(const struct attempt *rows, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
-		const long *a = rows[i].arguments;
+		long a[4];
+		for (int k = 0; k < 4; k++)
+			a[k] = rows[i].arguments[k] == TARGET ? target : rows[i].arguments[k];
 		errno = 0;
 		long result = syscall(rows[i].number, a[0], a[1], a[2], a[3]);
 		if (result == 0 && (rows[i].number == SYS_fork || rows[i].number == SYS_vfork ||
@@ -83,11 +101,14 @@ static int try_all(const struct attempt *rows, size_t count)
 /* In a process of its own, which the sandbox changes for good. Returns its exit status. */
 static int inside(int (*body)(void))
 {
+	start_target();
 	pid_t pid = fork();
 	if (pid == 0)
 		_exit(body());
 	int status = 0;
 	assert_int_equal(waitpid(pid, &status, 0), pid);
+	kill(target, SIGKILL);
+	assert_int_equal(waitpid(target, NULL, 0), target);
 	if (!WIFEXITED(status))
 		fail_msg("ended by signal %d", WTERMSIG(status));
 	return WEXITSTATUS(status);
