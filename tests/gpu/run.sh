@@ -11,7 +11,7 @@ done
 export LD_LIBRARY_PATH="$folder${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}" CUDA_CACHE_DISABLE=1
 programs="device_conformance_cuda device_conformance_reference"
 [ "${GD_GPU_BENCH:-1}" = 0 ] || programs="$programs device_bench"
-table= failed=0
+table='' failed=0
 for program in $programs; do
 	if [ ! -x "$folder/$program" ]; then
 		table+="$(printf '%-36s %s' "$program" 'skipped: not built')"$'\n'
