@@ -1,3 +1,5 @@
+#include "api/api.h"
+
 #include "api/base.h"
 
 #include "api/compiling.h"

@@ -1,3 +1,5 @@
+#include "api/exchange.h"
+
 #include "api/base.h"
 
 #include "api/media.h"

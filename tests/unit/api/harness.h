@@ -10,6 +10,7 @@
 #include "gpu/base/buf.h"
 #include "gpu/base/clock.h"
 #include "tests/unit/api/fake_engine.c"
+#include "tests/unit/api/fake_dispatch.c"
 
 #include <setjmp.h>
 #include <stdarg.h>
