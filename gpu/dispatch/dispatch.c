@@ -169,13 +169,13 @@ static void stop_waiting(struct gd_dispatch *dispatch)
 
 void gd_lane_room(struct gd_lane *lane)
 {
-	/* each that waits now gets one turn; those that find nothing queue up again behind */
-	struct gd_dispatch *last = lane->waiting;
-	while (last && last->next_waiting)
-		last = last->next_waiting;
-	for (bool more = last != NULL; more && lane->waiting;) {
+	/* as many turns as there are waiting now: those that find nothing queue up again behind, and a
+	 * callback may free any of them or bring new ones */
+	uint32_t turns = 0;
+	for (const struct gd_dispatch *dispatch = lane->waiting; dispatch; dispatch = dispatch->next_waiting)
+		turns++;
+	for (; turns > 0 && lane->waiting; turns--) {
 		struct gd_dispatch *dispatch = lane->waiting;
-		more = dispatch != last;
 		stop_waiting(dispatch);
 		if (dispatch->state == GD_DISPATCH_STARTING)
 			gd_dispatch_advance(dispatch);
@@ -451,7 +451,8 @@ void gd_dispatch_advance(struct gd_dispatch *dispatch)
  */
 static void spin(struct gd_lane *lane, struct gd_view *view)
 {
-	if (!lane->may_spin || lane->inflight != 1)
+	/* a dispatch that is started by the end of another must not stack up spins */
+	if (!lane->may_spin || lane->spins || lane->inflight != 1)
 		return;
 	if (lane->spin_misses >= SPIN_MISSES_MAX && ++lane->spin_skips < SPIN_RETRY_EVERY)
 		return;
@@ -473,11 +474,13 @@ static void spin(struct gd_lane *lane, struct gd_view *view)
 	}
 	lane->spin_misses = hit ? 0 : lane->spin_misses + 1;
 	gd_view_ref(view);
+	lane->spins = true;
 	if (hit)
 		gd_view_drain(view);
 	atomic_store(&control->lane_sleeps, 1);
 	atomic_thread_fence(memory_order_seq_cst);
 	gd_view_drain(view);
+	lane->spins = false;
 	gd_view_unref(view);
 }
 

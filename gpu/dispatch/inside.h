@@ -268,7 +268,7 @@ struct gd_lane {
 	uint32_t inflight;
 	struct gd_compile_request *compiling;
 	struct gd_dispatch *waiting; /* dispatches whose plan found no room */
-	bool may_spin;
+	bool may_spin, spins;
 	uint32_t spin_misses, spin_skips;
 };
 
