@@ -3,6 +3,8 @@
  * echo, wait, take bodies slowly, refuse early or answer with bodies that come in pieces. /counts tells what
  * is alive, so that tests see that every exchange was freed.
  */
+#include "tests/unit/server/fake_api.h"
+
 #include "api/api.h"
 #include "api/exchange.h"
 #include "gpu/base/buf.h"
@@ -81,6 +83,7 @@ static void header(struct gd_exchange *exchange, const char *name, const char *v
 static void answer(struct gd_exchange *exchange, unsigned status)
 {
 	exchange->response.status = status;
+	exchange->response.close = exchange->text.failed;
 	header(exchange, "Content-Type", "text/plain");
 	exchange->response.piece_count = 1;
 	exchange->response.pieces[0] = (struct gd_piece){exchange->text.data, exchange->text.len};
@@ -88,10 +91,13 @@ static void answer(struct gd_exchange *exchange, unsigned status)
 	set(exchange, GD_EXCHANGE_DONE);
 }
 
+static void on_timer(struct gd_timer *timer);
+
 static void later(struct gd_exchange *exchange, uint64_t ms)
 {
 	exchange->state = GD_EXCHANGE_WAITING;
-	gd_loop_arm(exchange->lane->loop, &exchange->timer, gd_now_ns() + ms * GD_NS_PER_MS);
+	if (!gd_loop_arm(exchange->lane->loop, &exchange->timer, gd_now_ns() + ms * GD_NS_PER_MS))
+		on_timer(&exchange->timer);
 }
 
 /* Bytes of a pulled body: a pattern that shows a shift. */
@@ -100,8 +106,8 @@ static int64_t pull(struct gd_exchange *exchange, uint64_t offset, void *data, s
 	if (exchange->kind == BROKEN_PULL && offset >= 100000)
 		return -1;
 	if (parameter(exchange, "stall") && !exchange->ready) {
-		gd_loop_arm(exchange->lane->loop, &exchange->timer, gd_now_ns() + GD_NS_PER_MS);
-		return 0;
+		bool armed = gd_loop_arm(exchange->lane->loop, &exchange->timer, gd_now_ns() + GD_NS_PER_MS);
+		return armed ? 0 : -1;
 	}
 	exchange->ready = false;
 	uint64_t left = exchange->number - offset;
@@ -219,11 +225,14 @@ static void begin(struct gd_exchange *exchange)
 	}
 }
 
+static struct gd_exchange no_memory = {
+    .state = GD_EXCHANGE_DONE, .route = "other", .response = {.status = 503, .close = true}};
+
 static struct gd_exchange *make(struct gd_api_lane *lane, const struct gd_head *head)
 {
 	struct gd_exchange *exchange = calloc(1, sizeof *exchange);
 	if (!exchange)
-		abort();
+		return &no_memory;
 	exchange->lane = lane;
 	exchange->head = *head;
 	exchange->timer.fn = on_timer;
@@ -236,7 +245,8 @@ static struct gd_exchange *make(struct gd_api_lane *lane, const struct gd_head *
 struct gd_exchange *gd_exchange_new(struct gd_api_lane *lane, const struct gd_head *head)
 {
 	struct gd_exchange *exchange = make(lane, head);
-	begin(exchange);
+	if (exchange != &no_memory)
+		begin(exchange);
 	return exchange;
 }
 
@@ -244,6 +254,8 @@ struct gd_exchange *gd_exchange_refusal(struct gd_api_lane *lane, const struct g
 					const struct gd_error *error, unsigned status, bool close)
 {
 	struct gd_exchange *exchange = make(lane, head);
+	if (exchange == &no_memory)
+		return exchange;
 	gd_buf_printf(&exchange->text, "refused: %s", error->text);
 	exchange->state = GD_EXCHANGE_DONE;
 	exchange->response = (struct gd_response){.status = status, .close = close, .piece_count = 1};
@@ -255,7 +267,7 @@ struct gd_exchange *gd_exchange_refusal(struct gd_api_lane *lane, const struct g
 
 void gd_exchange_free(struct gd_exchange *exchange)
 {
-	if (!exchange)
+	if (!exchange || exchange == &no_memory)
 		return;
 	gd_loop_disarm(exchange->lane->loop, &exchange->timer);
 	gd_buf_done(&exchange->text);
@@ -346,6 +358,11 @@ bool gd_api_new(const struct gd_api_config *config, struct gd_engine *engine, st
 	api->facts = facts;
 	*out_api = api;
 	return true;
+}
+
+uint64_t gd_fake_api_alive(const struct gd_api *api)
+{
+	return api->made - api->freed;
 }
 
 void gd_api_free(struct gd_api *api)
