@@ -40,8 +40,7 @@ static const char source[] =
     "extern \"C\" __global__ void histogram(const unsigned char *x, unsigned *y, int n)\n"
     "{ int i = blockIdx.x * blockDim.x + threadIdx.x; if (i < n * 4) atomicAdd(&y[x[i] % n], 1u); }\n"
     "extern \"C\" __global__ void total(const float *x, float *y, int n)\n"
-    "{ int i = blockIdx.x * blockDim.x + threadIdx.x; if (i < n) atomicAdd(y, x[i]); }\n"
-    "__device__ int counter;\n";
+    "{ int i = blockIdx.x * blockDim.x + threadIdx.x; if (i < n) atomicAdd(y, x[i]); }\n";
 static const char counting_source[] =
     "__device__ int counter;\n"
     "extern \"C\" __global__ void count(int *x) { x[0] = ++counter; }\n"
