@@ -29,5 +29,31 @@ for program in $programs; do
 	esac
 	table+="$(printf '%-36s %s (%d s)' "$program" "$word" $((SECONDS - start)))"$'\n'
 done
-printf '\n%s' "$table"
+
+# Through the service: the examples on both devices, side by side, and kernels that crash or hang.
+root=$(cd "$(dirname "$0")/../.." && pwd)
+comparison=
+if [ -x "$folder/gpudispatchd" ]; then
+	kept=$(mktemp -d)
+	trap 'rm -rf "$kept"' EXIT
+	for backend in cuda reference; do
+		echo "== examples on $backend"
+		if sh "$root/tests/integration/run_examples.sh" "$folder/gpudispatchd" $backend "$kept/$backend"; then
+			word=passed
+		else
+			word=FAILED failed=1
+		fi
+		table+="$(printf '%-36s %s' "examples on $backend" "$word")"$'\n'
+	done
+	comparison=$(python3 "$root/tests/bench/compare_outputs.py" "$kept/cuda" "$kept/reference") || failed=1
+	echo "== faults on cuda"
+	if GPUDISPATCHD="$folder/gpudispatchd" GPUDISPATCH_TEST_BACKEND=cuda timeout 300 \
+		python3 "$root/tests/integration/test_faults.py"; then
+		word=passed
+	else
+		word=FAILED failed=1
+	fi
+	table+="$(printf '%-36s %s' "faults through the service" "$word")"$'\n'
+fi
+printf '\n%s\n\n%s' "$comparison" "$table"
 exit $failed
