@@ -349,7 +349,7 @@ static void deadline_passed(struct gd_timer *timer)
 
 static void submit(struct gd_dispatch *dispatch)
 {
-	struct gd_cell *cell = gd_errand_begin(dispatch->view, &dispatch->errand);
+	struct gd_cell *cell = gd_errand_begin(dispatch, &dispatch->errand);
 	if (!cell) {
 		gd_dispatch_wait_for_room(dispatch);
 		return;

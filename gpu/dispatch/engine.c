@@ -222,13 +222,19 @@ void gd_engine_free(struct gd_engine *engine)
 			gd_link_unref(link);
 		}
 	}
+	for (struct gd_lane *lane = engine->closed; lane; lane = lane->next_closed)
+		for (uint32_t i = 0; i < engine->station_count; i++)
+			if (lane->views[i])
+				gd_lane_lose_view(lane, i);
 	gd_compiler_free(engine->compiler);
 	gd_cache_free(engine->cache);
 	/* kernels whose last reference went just now, waits whose lane is gone */
 	gd_loop_deliver(engine->loop);
 	gd_loop_deliver(engine->loop);
-	for (uint32_t i = 0; i < GD_LANES_MAX; i++)
-		free(engine->closed[i]);
+	for (struct gd_lane *lane = engine->closed, *next; lane; lane = next) {
+		next = lane->next_closed;
+		free(lane);
+	}
 	pthread_mutex_destroy(&engine->lock);
 	free(engine);
 }

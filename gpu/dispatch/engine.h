@@ -192,8 +192,10 @@ void gd_lane_compile(struct gd_lane *lane, struct gd_compile_request *request);
 
 /* ---- lanes ---- */
 
-/* Make the lane of shard `index` on that shard's loop. The shard's thread must not run yet. Supervisor
- * thread. */
+/*
+ * Make the lane of shard `index` (below lane_count; each once in an engine's life) on that shard's loop. The
+ * shard's thread must not run yet. Supervisor thread. Fails: GD_INTERNAL_STATE.
+ */
 bool gd_lane_new(struct gd_engine *engine, uint32_t index, struct gd_loop *loop, struct gd_lane **out_lane,
 		 struct gd_error *error);
 /*

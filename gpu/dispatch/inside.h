@@ -98,6 +98,13 @@ void gd_station_forget_modules(struct gd_station *station, const struct gd_error
 
 /* ---- links: one worker process each ---- */
 
+/* To a lane: the link is up, or lost. Each lane gets each once at most. */
+struct gd_link_letter {
+	struct gd_mail mail;
+	struct gd_lane *lane;
+	struct gd_link *link; /* a reference */
+};
+
 struct gd_link {
 	_Atomic uint32_t references;
 	struct gd_station *station;
@@ -113,6 +120,7 @@ struct gd_link {
 	bool ready;
 	_Atomic bool lost;
 	struct gd_error last_words;
+	struct gd_link_letter up[GD_LANES_MAX], down[GD_LANES_MAX];
 };
 
 /* S. Start a worker for the station. Fails: GD_INTERNAL_STATE. */
@@ -212,8 +220,8 @@ struct gd_engine {
 	pthread_mutex_t lock; /* statuses, toolchain, lanes[], device_errors, retired */
 	struct gd_toolchain toolchain;
 	struct gd_lane *lanes[GD_LANES_MAX];
-	struct gd_lane *closed[GD_LANES_MAX]; /* S: freed with the engine, for late letters */
-	struct gd_engine_counts retired;      /* of lanes that are gone */
+	struct gd_lane *closed;          /* S: freed with the engine, for late letters */
+	struct gd_engine_counts retired; /* of lanes that are gone */
 	struct gd_device_error_count device_errors[32];
 	uint32_t device_error_count;
 };
@@ -234,6 +242,7 @@ void gd_canary_kick(struct gd_canary *canary);
 
 struct gd_errand {
 	struct gd_view *view;
+	struct gd_dispatch *dispatch;
 	uint32_t cell_index;
 	uint64_t ticket;
 	/* L. `lost` when the worker went away before it was done; else the cell holds the result. */
@@ -262,6 +271,7 @@ struct gd_lane {
 	uint32_t index;
 	struct gd_loop *loop;
 	bool closed;                           /* S: its thread has ended */
+	struct gd_lane *next_closed;           /* S */
 	struct gd_view *views[GD_DEVICES_MAX]; /* current ones */
 	struct gd_lane_counts counts;
 	_Atomic uint64_t slab_in_used, slab_out_used;
@@ -272,12 +282,15 @@ struct gd_lane {
 	uint32_t spin_misses, spin_skips;
 };
 
+/* L, or S once the lane is closed. The worker of this station has ended: what is out ends as lost. There is a
+ * view. */
+void gd_lane_lose_view(struct gd_lane *lane, uint32_t station);
 /* S. Have mail->fn run on the lane's thread; when that has ended, here and now. */
 void gd_lane_post(struct gd_lane *lane, struct gd_mail *mail);
 /* S, before the lane's thread runs. */
 void gd_lane_tell_up(struct gd_lane *lane, struct gd_link *link);
 /* L. Begin an errand: NULL when all cells are out. The caller fills the cell and calls gd_errand_submit. */
-struct gd_cell *gd_errand_begin(struct gd_view *view, struct gd_errand *errand);
+struct gd_cell *gd_errand_begin(struct gd_dispatch *dispatch, struct gd_errand *errand);
 void gd_errand_submit(struct gd_errand *errand);
 struct gd_cell *gd_errand_cell(const struct gd_errand *errand);
 unsigned gd_view_drain(struct gd_view *view);

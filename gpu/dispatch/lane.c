@@ -1,4 +1,4 @@
-#include "gpu/dispatch/inside.h"
+#include "gpu/dispatch/payload.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -13,6 +13,11 @@ static bool has_processor_to_spare(void)
 bool gd_lane_new(struct gd_engine *engine, uint32_t index, struct gd_loop *loop, struct gd_lane **out_lane,
 		 struct gd_error *error)
 {
+	bool taken = index > engine->config.lane_count || engine->lanes[index];
+	for (const struct gd_lane *lane = engine->closed; lane; lane = lane->next_closed)
+		taken |= lane->index == index;
+	if (taken)
+		return gd_error_set(error, GD_INTERNAL_STATE, NULL, "there is no lane %u to be made", index);
 	struct gd_lane *lane = calloc(1, sizeof *lane);
 	if (!lane)
 		return gd_error_errno(error, ENOMEM, "cannot make a lane");
@@ -38,6 +43,24 @@ void gd_lane_post(struct gd_lane *lane, struct gd_mail *mail)
 		gd_loop_post(lane->loop, mail);
 }
 
+/*
+ * What was freed while it ran still uses its module, chunk, cell and blocks: it stays as it is until the
+ * worker has ended (gd_engine_free), only the loop hears no more of it.
+ */
+static void close_view(struct gd_lane *lane, uint32_t station)
+{
+	struct gd_view *view = lane->views[station];
+	gd_view_drain(view);
+	gd_loop_remove(lane->loop, &view->event);
+	for (uint32_t i = 0; i < GD_CELLS_PER_LANE; i++)
+		if (view->errands[i])
+			gd_loop_disarm(lane->loop, &view->errands[i]->dispatch->deadline);
+	if (view->inflight)
+		return;
+	lane->views[station] = NULL;
+	gd_view_unref(view);
+}
+
 void gd_lane_free(struct gd_lane *lane)
 {
 	if (!lane)
@@ -48,14 +71,14 @@ void gd_lane_free(struct gd_lane *lane)
 	gd_loop_deliver(lane->loop);
 	pthread_mutex_lock(&engine->lock);
 	engine->lanes[lane->index] = NULL;
-	engine->closed[lane->index] = lane;
+	lane->next_closed = engine->closed;
+	engine->closed = lane;
 	if (lane != engine->own_lane)
 		gd_engine_retire_counts(engine, &lane->counts);
 	pthread_mutex_unlock(&engine->lock);
-	for (uint32_t i = 0; i < GD_DEVICES_MAX; i++) {
-		gd_view_unref(lane->views[i]);
-		lane->views[i] = NULL;
-	}
+	for (uint32_t i = 0; i < GD_DEVICES_MAX; i++)
+		if (lane->views[i])
+			close_view(lane, i);
 }
 
 unsigned gd_lane_drain(struct gd_lane *lane)

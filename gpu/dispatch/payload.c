@@ -114,7 +114,7 @@ static bool start_zeroes(struct gd_dispatch *dispatch)
 	}
 	if (end == 0)
 		return true;
-	struct gd_cell *cell = gd_errand_begin(dispatch->view, &dispatch->zero_errand);
+	struct gd_cell *cell = gd_errand_begin(dispatch, &dispatch->zero_errand);
 	if (!cell)
 		return false;
 	cell->op = GD_OP_ZERO;

@@ -1,4 +1,4 @@
-#include "gpu/dispatch/inside.h"
+#include "gpu/dispatch/payload.h"
 
 #include "gpu/base/clock.h"
 
@@ -8,12 +8,6 @@
 #include <sys/epoll.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-struct link_mail {
-	struct gd_mail mail;
-	struct gd_lane *lane;
-	struct gd_link *link;
-};
 
 size_t gd_lane_arena_bytes(size_t slab_bytes, uint32_t lane_count)
 {
@@ -49,11 +43,13 @@ struct gd_cell *gd_errand_cell(const struct gd_errand *errand)
 	return gd_control_cell(errand->view->link->control, errand->view->lane->index, errand->cell_index);
 }
 
-struct gd_cell *gd_errand_begin(struct gd_view *view, struct gd_errand *errand)
+struct gd_cell *gd_errand_begin(struct gd_dispatch *dispatch, struct gd_errand *errand)
 {
+	struct gd_view *view = dispatch->view;
 	if (!view->free_count)
 		return NULL;
 	errand->view = view;
+	errand->dispatch = dispatch;
 	errand->cell_index = view->free_cells[--view->free_count];
 	struct gd_cell *cell = gd_errand_cell(errand);
 	errand->ticket = atomic_fetch_add_explicit(&view->lane->engine->next_ticket, 1, memory_order_relaxed);
@@ -166,67 +162,71 @@ static struct gd_view *new_view(struct gd_lane *lane, struct gd_link *link)
 
 static void link_up(struct gd_mail *mail)
 {
-	struct link_mail *up = gd_container(mail, struct link_mail, mail);
-	uint32_t station = up->link->station->index;
-	if (!up->lane->views[station] && !atomic_load(&up->link->lost))
-		up->lane->views[station] = new_view(up->lane, up->link);
-	gd_lane_room(up->lane);
-	gd_link_unref(up->link);
-	free(up);
+	struct gd_link_letter *up = gd_container(mail, struct gd_link_letter, mail);
+	struct gd_link *link = up->link;
+	struct gd_lane *lane = up->lane;
+	uint32_t station = link->station->index;
+	if (!lane->views[station] && !atomic_load(&link->lost))
+		lane->views[station] = new_view(lane, link);
+	gd_lane_room(lane);
+	gd_link_unref(link);
+}
+
+void gd_lane_lose_view(struct gd_lane *lane, uint32_t station)
+{
+	struct gd_view *view = lane->views[station];
+	lane->views[station] = NULL;
+	/* what it finished before it went is answered first */
+	gd_view_drain(view);
+	view->lost = true;
+	gd_loop_remove(lane->loop, &view->event);
+	for (uint32_t i = 0; i < GD_CELLS_PER_LANE; i++) {
+		struct gd_errand *errand = view->errands[i];
+		if (!errand)
+			continue;
+		view->errands[i] = NULL;
+		view->inflight--;
+		errand->done(errand, NULL, true);
+	}
+	gd_view_unref(view);
+	gd_lane_room(lane);
+	note_use(lane);
 }
 
 static void link_lost(struct gd_mail *mail)
 {
-	struct link_mail *lost = gd_container(mail, struct link_mail, mail);
+	struct gd_link_letter *lost = gd_container(mail, struct gd_link_letter, mail);
+	struct gd_link *link = lost->link;
 	struct gd_lane *lane = lost->lane;
-	uint32_t station = lost->link->station->index;
-	struct gd_view *view = lane->views[station];
-	if (view && view->link == lost->link) {
-		lane->views[station] = NULL;
-		/* what it finished before it went is answered first */
-		gd_view_drain(view);
-		view->lost = true;
-		gd_loop_remove(lane->loop, &view->event);
-		for (uint32_t i = 0; i < GD_CELLS_PER_LANE; i++) {
-			struct gd_errand *errand = view->errands[i];
-			if (!errand)
-				continue;
-			view->errands[i] = NULL;
-			view->inflight--;
-			errand->done(errand, NULL, true);
-		}
-		gd_view_unref(view);
-		gd_lane_room(lane);
-		note_use(lane);
-	}
-	gd_link_unref(lost->link);
-	free(lost);
+	uint32_t station = link->station->index;
+	if (lane->views[station] && lane->views[station]->link == link)
+		gd_lane_lose_view(lane, station);
+	gd_link_unref(link);
 }
 
-static void tell(struct gd_lane *lane, struct gd_link *link, void (*fn)(struct gd_mail *))
+/* The letters are part of the link: a lane that cannot be told would keep its clients waiting for ever. */
+static void tell(struct gd_lane *lane, struct gd_link *link, struct gd_link_letter *letter,
+		 void (*fn)(struct gd_mail *))
 {
-	struct link_mail *mail = malloc(sizeof *mail);
-	if (!mail) /* a lane that cannot be told would keep its clients waiting for ever */
-		abort();
-	*mail = (struct link_mail){.mail.fn = fn, .lane = lane, .link = gd_link_ref(link)};
-	gd_lane_post(lane, &mail->mail);
+	*letter = (struct gd_link_letter){.mail.fn = fn, .lane = lane, .link = gd_link_ref(link)};
+	gd_lane_post(lane, &letter->mail);
 }
 
 void gd_lane_tell_up(struct gd_lane *lane, struct gd_link *link)
 {
-	tell(lane, link, link_up);
+	tell(lane, link, &link->up[lane->index], link_up);
 }
 
 void gd_lanes_tell_up(struct gd_engine *engine, struct gd_link *link)
 {
 	for (unsigned i = 0; i < GD_LANES_MAX; i++)
 		if (engine->lanes[i])
-			tell(engine->lanes[i], link, link_up);
+			gd_lane_tell_up(engine->lanes[i], link);
 }
 
 void gd_lanes_tell_lost(struct gd_engine *engine, struct gd_link *link)
 {
 	for (unsigned i = 0; i < GD_LANES_MAX; i++)
 		if (engine->lanes[i])
-			tell(engine->lanes[i], link, link_lost);
+			tell(engine->lanes[i], link, &link->down[i], link_lost);
 }

@@ -55,7 +55,7 @@ static void upload_done(struct gd_errand *errand, const struct gd_cell *cell, bo
 
 static bool send_window(struct gd_dispatch *dispatch, struct gd_window *window, enum gd_op op)
 {
-	struct gd_cell *cell = gd_errand_begin(dispatch->view, &window->errand);
+	struct gd_cell *cell = gd_errand_begin(dispatch, &window->errand);
 	if (!cell)
 		return false;
 	cell->op = op;

@@ -136,6 +136,99 @@ static void dispatches_that_start_one_another_do_not_pile_up_on_the_stack(void *
 	gd_kernel_unref(chain.kernel);
 }
 
+/* ---- ends ---- */
+
+static void check_round(void)
+{
+	struct gd_kernel *kernel = rig_kernel(&rig, TWO_BUFFERS, 2, 16);
+	struct outcome outcome;
+	struct gd_error error = {0};
+	struct gd_dispatch *dispatch = rig_dispatch(&rig, kernel, &outcome);
+	assert_int_equal(gd_dispatch_add(dispatch, 0, 5, GD_ACCESS_READ, GD_INIT_DATA, &error), 0);
+	assert_int_equal(gd_dispatch_add(dispatch, 1, 5, GD_ACCESS_WRITE, GD_INIT_ZERO, &error), 1);
+	rig_plan(&rig, dispatch);
+	assert_int_equal(gd_dispatch_write(dispatch, 0, 0, "hello", 5), 5);
+	rig_start_dispatch(dispatch, 10000);
+	rig_until(&rig, &outcome.ended);
+	assert_true(outcome.good);
+	assert_memory_equal(gd_dispatch_output(dispatch, 1), "hello", 5);
+	gd_dispatch_free(dispatch);
+	gd_kernel_unref(kernel);
+}
+
+enum end_state { ENDS_PLANNED, ENDS_WAITING, ENDS_LOADING, ENDS_RUNNING, ENDS_STEPPED };
+
+/* Begin a dispatch, bring it to a state, and let its owner drop it there. */
+static void drop_in(enum end_state end, struct gd_kernel *kernel, uint64_t bytes)
+{
+	struct outcome outcome;
+	struct gd_error error = {0};
+	static uint8_t data[1 << 20];
+	struct gd_dispatch *dispatch = rig_dispatch(&rig, kernel, &outcome);
+	gd_dispatch_add(dispatch, 0, bytes, GD_ACCESS_READ, GD_INIT_DATA, &error);
+	gd_dispatch_add(dispatch, 1, bytes, GD_ACCESS_READ_WRITE, GD_INIT_ZERO, &error);
+	if (end == ENDS_WAITING) {
+		/* large ones wait for their chunk here */
+		gd_dispatch_plan(dispatch, &error);
+		gd_dispatch_free(dispatch);
+		return;
+	}
+	rig_plan(&rig, dispatch);
+	for (uint64_t at = 0; at < bytes;) {
+		size_t piece = bytes - at < sizeof data ? (size_t)(bytes - at) : sizeof data;
+		size_t taken = gd_dispatch_write(dispatch, 0, at, data, piece);
+		at += taken;
+		if (!taken)
+			rig_step(&rig);
+	}
+	if (end >= ENDS_LOADING)
+		rig_start_dispatch(dispatch, 20000);
+	for (int i = 0; end >= ENDS_RUNNING && i < (end == ENDS_STEPPED ? 10 : 2); i++)
+		rig_step(&rig);
+	gd_dispatch_free(dispatch);
+}
+
+static void a_lane_may_end_with_dropped_dispatches_in_every_state(void **state)
+{
+	(void)state;
+	for (enum end_state end = ENDS_PLANNED; end <= ENDS_STEPPED; end++)
+		for (int large = 0; large < 2; large++) {
+			/* a kernel of its own each time, so that it has to be loaded */
+			char text[80];
+			snprintf(text, sizeof text, TWO_BUFFERS "spin 300000000\n# %d %d\n", (int)end, large);
+			struct gd_kernel *slow = rig_kernel(&rig, text, 2, 16);
+			for (int i = 0; i < 3; i++)
+				drop_in(end, slow, large ? 3u << 20 : 1000);
+			gd_kernel_unref(slow);
+			if (large)
+				check_round();
+			rig_end(&rig);
+			rig_start(&rig, GD_BACKEND_ECHO, 8u << 20);
+		}
+}
+
+static void there_are_only_as_many_lanes_as_were_asked_for(void **state)
+{
+	(void)state;
+	struct gd_error error = {0};
+	struct gd_lane *lane = NULL;
+	static const uint32_t refused[] = {0, 1, 2, GD_LANES_MAX, UINT32_MAX};
+	for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
+		assert_false(gd_lane_new(rig.engine, refused[i], rig.shard, &lane, &error));
+	assert_null(lane);
+}
+
+static void the_index_of_a_lane_that_has_ended_is_not_used_again(void **state)
+{
+	(void)state;
+	struct gd_error error = {0};
+	struct gd_lane *lane = NULL;
+	gd_lane_free(rig.lane);
+	rig.lane = NULL;
+	assert_false(gd_lane_new(rig.engine, 0, rig.shard, &lane, &error));
+	gd_lane_free(NULL);
+}
+
 int main(int argc, char **argv)
 {
 	bool was_role;
@@ -145,6 +238,9 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(room_gives_each_that_waits_one_turn_whoever_goes_meanwhile),
 	    cmocka_unit_test(dispatches_that_start_one_another_do_not_pile_up_on_the_stack),
+	    cmocka_unit_test(a_lane_may_end_with_dropped_dispatches_in_every_state),
+	    cmocka_unit_test(there_are_only_as_many_lanes_as_were_asked_for),
+	    cmocka_unit_test(the_index_of_a_lane_that_has_ended_is_not_used_again),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }
