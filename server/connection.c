@@ -177,6 +177,15 @@ static int64_t acknowledged(const struct gd_connection *connection)
 	return (int64_t)info.tcpi_bytes_acked;
 }
 
+/* Is the exchange the one that takes its time? The daemon is suspended only once it has bytes that are not
+ * taken. */
+static bool is_waiting_for_us(const struct gd_connection *connection)
+{
+	const struct gd_exchange *exchange = connection->request.exchange;
+	return connection->suspended || (connection->phase == GD_WIRE_BODY && exchange &&
+					 gd_exchange_state(exchange) == GD_EXCHANGE_WAITING);
+}
+
 /* Did the peer send (BODY) or take (SEND) enough in this window? Opens the next one. */
 static bool fast_enough(struct gd_connection *connection)
 {
@@ -184,11 +193,12 @@ static bool fast_enough(struct gd_connection *connection)
 	int64_t bytes = connection->phase == GD_WIRE_BODY ? (int64_t)connection->request.received
 							  : acknowledged(connection);
 	uint64_t needed = limits->min_rate * (limits->body_ns / GD_NS_PER_MS) / 1000;
-	bool enough = !connection->window_open || connection->window_paused || connection->suspended ||
+	bool enough = !connection->window_open || connection->window_paused ||
+		      is_waiting_for_us(connection) ||
 		      (bytes >= 0 && (uint64_t)bytes - connection->window_bytes >= needed);
 	connection->window_bytes = bytes < 0 ? 0 : (uint64_t)bytes;
 	connection->window_open = bytes >= 0;
-	connection->window_paused = connection->suspended;
+	connection->window_paused = is_waiting_for_us(connection);
 	connection->deadline_ns = gd_now_ns() + limits->body_ns;
 	return enough;
 }

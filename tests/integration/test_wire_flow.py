@@ -17,7 +17,8 @@ def pattern(count):
 class Flow(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.server = wire.FakeServer()
+        # deadlines far off: whoever leaves must be noticed by himself
+        cls.server = wire.FakeServer("--header-timeout-ms", "600000", "--body-timeout-ms", "600000")
 
     @classmethod
     def tearDownClass(cls):

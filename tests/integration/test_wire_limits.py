@@ -89,6 +89,8 @@ class Deadlines(unittest.TestCase):
     def test_a_body_that_waits_for_the_server_is_not_blamed(self):
         with self.server.client() as client:
             self.assertEqual(len(client.post("/gate", b"x" * 700000).body), 700000)
+            # 1000 bytes in 300 ms are a third of the rate that is asked for
+            self.assertEqual(len(client.post("/gate?ms=300", b"x" * 5000).body), 5000)
 
     def test_a_reader_that_stops_is_cut_off(self):
         for target in ("/pull?bytes=30000000", "/pull?bytes=30000000&stall=1"):

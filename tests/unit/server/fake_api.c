@@ -290,7 +290,7 @@ size_t gd_exchange_body(struct gd_exchange *exchange, const void *data, size_t b
 	if (exchange->kind == ECHO || exchange->kind == GATE)
 		gd_buf_add(&exchange->text, data, bytes);
 	if (exchange->kind == GATE && exchange->taken / GATE_BYTES != (exchange->taken - bytes) / GATE_BYTES)
-		later(exchange, 1);
+		later(exchange, parameter(exchange, "ms") ? parameter(exchange, "ms") : 1);
 	if (exchange->kind == LATE && exchange->taken >= SMALL_MAX)
 		later(exchange, 20);
 	if (exchange->kind == SMALL && exchange->taken > SMALL_MAX) {
