@@ -33,6 +33,7 @@ struct gd_api {
 	struct gd_api_lane *lanes[GD_API_LANES_MAX]; /* written before the shards start */
 	struct gd_compiling *orphans;                /* compiles of lanes that are gone */
 	_Atomic bool is_alarming;                    /* hysteresis of the windowed alarm */
+	_Atomic bool has_compiler_spoken;            /* it has been up, or said why it can not be */
 	_Atomic uint64_t audit_checks[3];            /* ok, alarm, no data */
 };
 

@@ -87,6 +87,21 @@ bool gd_exchange_not_modified(struct gd_exchange *exchange, const char *etag)
 	return true;
 }
 
+/* Will what is not here now be here soon: the compiler, or a device? */
+static bool is_starting(struct gd_api *api)
+{
+	struct gd_toolchain toolchain = {0};
+	gd_engine_toolchain(api->engine, &toolchain);
+	if (!toolchain.known)
+		return true;
+	gd_auto_free struct gd_device_status *devices = calloc(GD_DEVICES_MAX, sizeof *devices);
+	uint32_t count = devices ? gd_engine_devices(api->engine, devices) : 0;
+	for (uint32_t i = 0; i < count; i++)
+		if (devices[i].state == GD_DEVICE_STARTING || devices[i].state == GD_DEVICE_RECOVERING)
+			return true;
+	return false;
+}
+
 void gd_exchange_refuse_with(struct gd_exchange *exchange, const struct gd_problem *problem)
 {
 	struct gd_problem full = *problem;
@@ -94,6 +109,9 @@ void gd_exchange_refuse_with(struct gd_exchange *exchange, const struct gd_probl
 	full.instance = exchange->head.request_id;
 	if (!full.status)
 		full.status = row->status;
+	if (problem->error->code == GD_BACKEND_UNAVAILABLE && exchange->lane)
+		full.is_temporary |= is_starting(exchange->lane->api);
+	unsigned retry_after_s = row->retry_after_s ? row->retry_after_s : full.is_temporary;
 	exchange->response = (struct gd_response){0};
 	gd_buf_done(&exchange->text);
 	gd_buf_init(&exchange->text, PROBLEM_TEXT_MAX);
@@ -105,8 +123,8 @@ void gd_exchange_refuse_with(struct gd_exchange *exchange, const struct gd_probl
 	}
 	if (exchange->lane && (unsigned)problem->error->code < GD_CODE_COUNT)
 		gd_stat_add(&exchange->lane->stats.refused[problem->error->code], 1);
-	if (row->retry_after_s) {
-		snprintf(exchange->retry_after, sizeof exchange->retry_after, "%u", row->retry_after_s);
+	if (retry_after_s) {
+		snprintf(exchange->retry_after, sizeof exchange->retry_after, "%u", retry_after_s);
 		gd_exchange_add_header(exchange, "Retry-After", exchange->retry_after);
 	}
 	if (full.status == 405)

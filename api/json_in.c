@@ -156,6 +156,8 @@ bool gd_value_u64(const struct gd_value *value, const char *pointer, uint64_t le
 	uint64_t number = 0;
 	bool is_number = true;
 	const char *text = value->json ? json_string_value(value->json) : value->text;
+	if (text && value->json && *text == GD_MARK_NUMBER)
+		text++;
 	if (text)
 		is_number = gd_parse_u64(text, strlen(text), &number);
 	else if (json_is_integer(value->json) && json_integer_value(value->json) >= 0)

@@ -16,6 +16,13 @@
 #define gd_auto_json __attribute__((cleanup(json_decrefp)))
 
 /*
+ * In a JSON skeleton (api/json_filter.h), strings that stand for what was taken out begin with one of these;
+ * no string of a client can.
+ */
+#define GD_MARK_BLOB   '\x01' /* then the blob's index */
+#define GD_MARK_NUMBER '\x02' /* then an integer too long for JSON's parser */
+
+/*
  * Parse a whole text; duplicate keys are refused. Fails: GD_MALFORMED_BODY (no JSON, too deep),
  * GD_INVALID_REQUEST (a key twice, a number too large), with a pointer to the place. `what` begins the
  * error's text ("the body").

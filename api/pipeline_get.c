@@ -45,6 +45,7 @@ static void get_manifest(struct gd_exchange *exchange)
 	if (!pipeline)
 		return;
 	gd_manifest_write(&exchange->text, pipeline, pipeline->created.cache_hit);
+	gd_buf_puts(&exchange->text, "\n");
 	gd_exchange_answer(exchange, 200, "application/json");
 }
 

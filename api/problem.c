@@ -11,7 +11,7 @@ static const struct gd_problem_row rows[GD_CODE_COUNT] = {
 				 1, "send smaller buffers, or try again when other requests are done"},
     [GD_UNSUPPORTED_FEATURE] = {1002, "unsupported_feature", 501, "Not supported", "request", false, 0,
 				"leave it out of the request"},
-    [GD_BACKEND_UNAVAILABLE] = {1002, "backend_unavailable", 503, "Backend unavailable", "device", true, 0,
+    [GD_BACKEND_UNAVAILABLE] = {1002, "backend_unavailable", 503, "Backend unavailable", "device", false, 0,
 				"ask GET /devices what there is, or leave the backend out"},
     [GD_INTERNAL_STATE] = {1003, "internal_state", 500, "Internal error", "server", false, 0,
 			   "tell the operator, with the request id"},
@@ -134,7 +134,8 @@ bool gd_problem_write(struct gd_buf *out, const struct gd_problem *problem)
 	gd_buf_printf(out, ",\"code\":\"%s\",\"number\":%u,\"fix\":", row->word, row->number);
 	gd_json_string(out, error->fix[0] ? error->fix : row->fix);
 	gd_buf_printf(out, ",\"stage\":\"%s\",\"retryable\":%s,\"errors\":",
-		      problem->stage ? problem->stage : row->stage, row->is_retryable ? "true" : "false");
+		      problem->stage ? problem->stage : row->stage,
+		      row->is_retryable || problem->is_temporary ? "true" : "false");
 	if (problem->errors) {
 		gd_buf_puts(out, problem->errors);
 	} else {

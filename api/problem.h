@@ -33,6 +33,7 @@ struct gd_problem {
 	const char *stage;                        /* NULL: the table's */
 	const char *instance;                     /* the request id */
 	const struct gd_diagnostics *diagnostics; /* may be NULL */
+	bool is_temporary;                        /* waiting helps though the table does not say so */
 	const char *errors; /* JSON array that replaces the one made of error->pointer; may be NULL */
 };
 

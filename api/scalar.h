@@ -11,13 +11,6 @@
 #include "gpu/program/signature.h"
 
 /*
- * In a JSON skeleton (api/json_filter.h), strings that stand for what was taken out begin with one of these;
- * no string of a client can.
- */
-#define GD_MARK_BLOB   '\x01' /* then the blob's index */
-#define GD_MARK_NUMBER '\x02' /* then an integer too long for JSON's parser */
-
-/*
  * Write the gd_type_size(type) bytes of a scalar. Integers: a JSON integer or decimal digits, within the
  * type's range. bool: true, false, 0, 1. Floats: a number, or NaN, Infinity, -Infinity, inf, nan in any case;
  * as JSON, numbers are no strings. Fails: GD_INVALID_REQUEST at `pointer`.

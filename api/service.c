@@ -124,6 +124,17 @@ static void get_live(struct gd_exchange *exchange)
 	gd_exchange_answer_memory(exchange, 200, "application/json", text, sizeof text - 1);
 }
 
+static bool has_compiler_spoken(struct gd_api *api)
+{
+	struct gd_toolchain toolchain = {0};
+	if (atomic_load(&api->has_compiler_spoken))
+		return true;
+	gd_engine_toolchain(api->engine, &toolchain);
+	if (toolchain.known)
+		atomic_store(&api->has_compiler_spoken, true);
+	return toolchain.known;
+}
+
 /* What keeps the service from serving a dispatch now; false when something does. */
 static bool check_ready(const struct gd_exchange *exchange, const struct gd_device_status *devices,
 			uint32_t count, struct gd_error *error)
@@ -131,6 +142,10 @@ static bool check_ready(const struct gd_exchange *exchange, const struct gd_devi
 	const struct gd_device_status *nearest = NULL;
 	if (atomic_load(&exchange->lane->api->facts->draining))
 		return gd_error_set(error, GD_DRAINING, NULL, "the service is shutting down");
+	/* at the start only: a compiler that is replaced later keeps no dispatch from being served */
+	if (!has_compiler_spoken(exchange->lane->api))
+		return gd_error_set(error, GD_BACKEND_UNAVAILABLE, "wait a moment",
+				    "the compiler is starting");
 	for (uint32_t i = 0; i < count; i++) {
 		if (devices[i].state == GD_DEVICE_READY && devices[i].canary_passed)
 			return true;

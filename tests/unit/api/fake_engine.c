@@ -71,8 +71,8 @@ const char *gd_engine_backend(const struct gd_engine *engine)
 
 void gd_engine_toolchain(struct gd_engine *engine, struct gd_toolchain *out_toolchain)
 {
-	(void)engine;
-	*out_toolchain = (struct gd_toolchain){.known = true, .available = true, .id = {.version = "13.0"}};
+	*out_toolchain = (struct gd_toolchain){.id = {.version = "13.0"}};
+	out_toolchain->known = out_toolchain->available = !engine->has_no_compiler_yet;
 }
 
 uint32_t gd_engine_children(struct gd_engine *engine, int32_t *out_pids, uint32_t max)

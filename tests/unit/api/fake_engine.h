@@ -25,7 +25,7 @@ struct gd_engine {
 	unsigned plan_waits; /* plan says WAIT that many times; UINT_MAX: always */
 	bool plan_wakes;     /* and calls writable by mail */
 	enum gd_device_state state;
-	bool canary_passed, has_no_device;
+	bool canary_passed, has_no_device, has_no_compiler_yet;
 	/* what it saw */
 	struct gd_loop *loop;
 	uint64_t counters[GD_COUNTERS];

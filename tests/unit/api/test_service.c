@@ -57,6 +57,30 @@ static void ready_tells_what_failed(void **state)
 	}
 }
 
+static void a_compiler_that_starts_is_waited_for_once(void **state)
+{
+	struct bench *bench = *state;
+	bench->engine.has_no_compiler_yet = true;
+	auto_reply early = get(bench, "/readyz");
+	assert_problem(&early, 503, 1002, "the compiler is not up yet");
+	assert_non_null(strstr(early.headers, "Retry-After: 1\n"));
+	assert_true(json_is_true(json_object_get(early.json, "retryable")));
+	bench->engine.has_no_compiler_yet = false;
+	auto_reply up = get(bench, "/readyz");
+	assert_int_equal(up.status, 200);
+	bench->engine.has_no_compiler_yet = true;
+	auto_reply replaced = get(bench, "/readyz");
+	assert_int_equal(replaced.status, 200);
+	bench->engine.has_no_compiler_yet = false;
+	gd_error_set(&bench->engine.compile_error, GD_BACKEND_UNAVAILABLE, NULL,
+		     "there is no such device here");
+	auto_reply never =
+	    post_json(bench, "/pipelines", "{\"source\": \"" SAXPY_JSON "\", \"backend\": \"cuda\"}");
+	assert_problem(&never, 503, 1002, "a backend that never comes");
+	assert_null(strstr(never.headers, "Retry-After"));
+	assert_true(json_is_false(json_object_get(never.json, "retryable")));
+}
+
 static void devices_version_and_root_answer(void **state)
 {
 	struct bench *bench = *state;
@@ -317,6 +341,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    with_bench(live_is_always_ok),
 	    with_bench(ready_tells_what_failed),
+	    with_bench(a_compiler_that_starts_is_waited_for_once),
 	    with_bench(devices_version_and_root_answer),
 	    with_bench(head_has_the_headers_of_get_and_no_body),
 	    with_bench(wrong_methods_are_told_the_right_ones),
