@@ -1,9 +1,9 @@
--- wrk: post the file named by BODY, then say what was measured in one line:
+-- wrk: post the file named by BODY as TYPE, then say what was measured in one line:
 -- requests, seconds, p50 and p99 in microseconds, refusals (status 400 and over), socket errors.
 local file = assert(io.open(os.getenv("BODY"), "rb"))
 wrk.method = "POST"
 wrk.body = file:read("*a")
-wrk.headers["Content-Type"] = os.getenv("TYPE") or "application/octet-stream"
+wrk.headers["Content-Type"] = os.getenv("TYPE")
 file:close()
 
 function done(summary, latency, _)

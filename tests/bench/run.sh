@@ -94,12 +94,12 @@ hit_bytes=$(curl -sS -o /dev/null -w '%{size_download}' --data-binary "@$source"
 out_bytes=$(curl -sS -o /dev/null -w '%{size_download}' --data-binary "@$folder/vectors" "$dispatch")
 [ "$out_bytes" = 4096 ] || die "the dispatch answered $out_bytes bytes instead of 4096"
 
-# measure CASE CONNECTIONS BODY URL: one line `CASE CONNECTIONS requests seconds p50 p99 refused errors`.
+# measure CASE CONNECTIONS BODY TYPE URL: one line `CASE CONNECTIONS requests seconds p50 p99 refused errors`.
 measure() {
 	threads=$(($(nproc) / 2))
 	[ "$threads" -ge 1 ] || threads=1
 	[ "$threads" -le "$2" ] || threads=$2
-	line=$(BODY=$3 "$wrk" -t "$threads" -c "$2" -d "${seconds}s" --latency -s "$root/tests/bench/post.lua" "$4" |
+	line=$(BODY=$3 TYPE=$4 "$wrk" -t "$threads" -c "$2" -d "${seconds}s" --latency -s "$root/tests/bench/post.lua" "$5" |
 		sed -n 's/^measured //p')
 	say "$1 $2 $line" >>"$folder/measured"
 }
@@ -108,10 +108,10 @@ round=1
 while [ "$round" -le "$rounds" ]; do
 	warn "round $round of $rounds"
 	for connections in 1 16 64; do
-		measure hit-echo "$connections" "$source" "$echo_url/?bytes=$hit_bytes"
-		measure hit "$connections" "$source" "$service_url/pipelines?kernel=saxpy"
-		measure dispatch-echo "$connections" "$folder/vectors" "$echo_url/?bytes=4096"
-		measure dispatch "$connections" "$folder/vectors" "$dispatch"
+		measure hit-echo "$connections" "$source" text/x-cuda "$echo_url/?bytes=$hit_bytes"
+		measure hit "$connections" "$source" text/x-cuda "$service_url/pipelines?kernel=saxpy"
+		measure dispatch-echo "$connections" "$folder/vectors" application/octet-stream "$echo_url/?bytes=4096"
+		measure dispatch "$connections" "$folder/vectors" application/octet-stream "$dispatch"
 	done
 	round=$((round + 1))
 done

@@ -12,13 +12,13 @@ CASES = (("hit", "compile hit"), ("dispatch", "saxpy dispatch, 8 KiB in, 4 KiB o
 
 
 def read(path):
-    """{(case, connections): [(requests/s, p50, p99), ...]} and the number of failed requests."""
-    rounds, failed = collections.defaultdict(list), 0
+    """{(case, connections): [(requests/s, p50, p99), ...]} and {case: failed requests}."""
+    rounds, failed = collections.defaultdict(list), collections.Counter()
     with open(path, encoding="ascii") as file:
         for line in file:
             case, connections, requests, seconds, p50, p99, refused, errors = line.split()
             rounds[case, int(connections)].append((int(requests) / float(seconds), int(p50), int(p99)))
-            failed += int(refused) + int(errors)
+            failed[case] += int(refused) + int(errors)
     return rounds, failed
 
 
@@ -28,7 +28,10 @@ def main():
     count = min(len(values) for values in rounds.values())
     print(f"Medians of {count} rounds, in turns with a bare libmicrohttpd that takes and answers the same bytes; "
           f"{os.cpu_count()} processors shared by client and servers; device `{pipeline.split(':')[0]}`; "
-          f"{failed} failed requests. A compile hit's answer has {hit_bytes} bytes.\n")
+          f"{sum(failed.values())} failed requests. A compile hit's answer has {hit_bytes} bytes.\n")
+    for case, count in failed.items():
+        if count:
+            print(f"**{count} requests of {case} failed: its figures mean nothing.**\n")
     print("| | connections | requests/s | of the floor | p50 us | x floor | p99 us | x floor |")
     print("|---|---:|---:|---:|---:|---:|---:|---:|")
     for case, title in CASES:
