@@ -15,9 +15,8 @@ struct gd_engine {
 struct gd_lane {
 	struct gd_loop *loop;
 };
-* /
 
-    void gd_engine_config_init(struct gd_engine_config *out_config)
+void gd_engine_config_init(struct gd_engine_config *out_config)
 {
 	memset(out_config, 0, sizeof *out_config);
 }
