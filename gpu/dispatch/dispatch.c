@@ -4,8 +4,6 @@
 
 #include <stdlib.h>
 
-enum { KILL_AFTER_MS = 1000, SPIN_US = 20, SPIN_MISSES_MAX = 8, SPIN_RETRY_EVERY = 256 };
-
 static struct gd_view *pick_view(struct gd_lane *lane)
 {
 	struct gd_view *best = NULL;
@@ -144,48 +142,6 @@ size_t gd_dispatch_write(struct gd_dispatch *dispatch, uint32_t index, uint64_t 
 	return bytes;
 }
 
-void gd_dispatch_wait_for_room(struct gd_dispatch *dispatch)
-{
-	if (dispatch->waits)
-		return;
-	dispatch->waits = true;
-	struct gd_dispatch **last = &dispatch->lane->waiting;
-	while (*last)
-		last = &(*last)->next_waiting;
-	dispatch->next_waiting = NULL;
-	*last = dispatch;
-}
-
-static void stop_waiting(struct gd_dispatch *dispatch)
-{
-	if (!dispatch->waits)
-		return;
-	struct gd_dispatch **link = &dispatch->lane->waiting;
-	while (*link != dispatch)
-		link = &(*link)->next_waiting;
-	*link = dispatch->next_waiting;
-	dispatch->waits = false;
-}
-
-void gd_lane_room(struct gd_lane *lane)
-{
-	/* as many turns as there are waiting now: those that find nothing queue up again behind, and a
-	 * callback may free any of them or bring new ones */
-	uint32_t turns = 0;
-	for (const struct gd_dispatch *dispatch = lane->waiting; dispatch; dispatch = dispatch->next_waiting)
-		turns++;
-	for (; turns > 0 && lane->waiting; turns--) {
-		struct gd_dispatch *dispatch = lane->waiting;
-		stop_waiting(dispatch);
-		if (dispatch->state == GD_DISPATCH_STARTING)
-			gd_dispatch_advance(dispatch);
-		else if (dispatch->state == GD_DISPATCH_DONE && dispatch->readable)
-			dispatch->readable(dispatch);
-		else if (dispatch->writable)
-			dispatch->writable(dispatch);
-	}
-}
-
 static void leave_counts(struct gd_dispatch *dispatch)
 {
 	if (!dispatch->counted)
@@ -229,7 +185,7 @@ void gd_dispatch_fail(struct gd_dispatch *dispatch)
 	if (dispatch->state == GD_DISPATCH_DONE)
 		return;
 	dispatch->failed = true;
-	stop_waiting(dispatch);
+	gd_dispatch_stop_waiting(dispatch);
 	if (!dispatch->flying)
 		gd_loop_disarm(dispatch->lane->loop, &dispatch->deadline);
 	finish(dispatch);
@@ -287,64 +243,6 @@ static void launch_done(struct gd_errand *errand, const struct gd_cell *cell, bo
 		count_success(dispatch);
 	}
 	finish(dispatch);
-}
-
-/* Asked of the supervisor: end the worker in which a request has run out of its time. */
-struct kill_mail {
-	struct gd_mail mail;
-	struct gd_station *station;
-	uint64_t generation;
-};
-
-static void kill_worker(struct gd_mail *mail)
-{
-	struct kill_mail *order = gd_container(mail, struct kill_mail, mail);
-	struct gd_station *station = order->station;
-	if (station->link && station->generation == order->generation && !atomic_load(&station->link->lost)) {
-		atomic_store(&station->deadline_kill, true);
-		gd_child_kill(&station->link->child);
-	}
-	free(order);
-}
-
-static void order_kill(struct gd_dispatch *dispatch)
-{
-	struct kill_mail *order = malloc(sizeof *order);
-	if (!order)
-		return;
-	*order = (struct kill_mail){.mail.fn = kill_worker,
-				    .station = dispatch->view->station,
-				    .generation = dispatch->view->generation};
-	gd_loop_post(dispatch->lane->engine->loop, &order->mail);
-}
-
-static void deadline_passed(struct gd_timer *timer)
-{
-	struct gd_dispatch *dispatch = gd_container(timer, struct gd_dispatch, deadline);
-	if (dispatch->flying) {
-		struct gd_cell *cell = gd_errand_cell(&dispatch->errand);
-		atomic_store(&cell->cancelled, 1);
-		uint64_t now = gd_now_ns();
-		uint64_t started = atomic_load(&cell->started_ns);
-		uint64_t floor_ms = dispatch->options.timeout_ms < KILL_AFTER_MS
-					? dispatch->options.timeout_ms
-					: KILL_AFTER_MS;
-		bool runs = atomic_load(&cell->state) == GD_CELL_RUNNING && started && started <= now;
-		/* a short timeout behind somebody's long kernel is no weapon: only a request that itself has
-		 * run for its time costs a worker */
-		if (runs && now - started >= floor_ms * GD_NS_PER_MS)
-			order_kill(dispatch);
-		else
-			gd_loop_arm(dispatch->lane->loop, &dispatch->deadline,
-				    (runs ? started : now) + floor_ms * GD_NS_PER_MS + GD_NS_PER_MS);
-	}
-	if (dispatch->state == GD_DISPATCH_DONE || dispatch->discarded)
-		return;
-	gd_error_set(&dispatch->error, GD_DEADLINE_EXCEEDED,
-		     "Give it more time (timeout_ms), or make the kernel do less.",
-		     "the dispatch did not end within %llu ms",
-		     (unsigned long long)dispatch->options.timeout_ms);
-	gd_dispatch_fail(dispatch);
 }
 
 static void submit(struct gd_dispatch *dispatch)
@@ -445,45 +343,6 @@ void gd_dispatch_advance(struct gd_dispatch *dispatch)
 	submit(dispatch);
 }
 
-/*
- * Alone in flight, a short spin saves two sleeps and two wake-ups (measured: design.md); where it keeps
- * missing it is given up for a while.
- */
-static void spin(struct gd_lane *lane, struct gd_view *view)
-{
-	/* a dispatch that is started by the end of another must not stack up spins */
-	if (!lane->may_spin || lane->spins || lane->inflight != 1)
-		return;
-	if (lane->spin_misses >= SPIN_MISSES_MAX && ++lane->spin_skips < SPIN_RETRY_EVERY)
-		return;
-	if (lane->spin_skips) {
-		lane->spin_skips = 0;
-		lane->spin_misses = SPIN_MISSES_MAX - 1;
-	}
-	struct gd_lane_control *control = &view->link->control->lanes[lane->index];
-	atomic_store(&control->lane_sleeps, 0);
-	uint64_t end = gd_now_ns() + SPIN_US * GD_NS_PER_US;
-	bool hit = false;
-	for (unsigned i = 0; !hit; i++) {
-		hit = !gd_ring_empty(&control->completed);
-#if defined(__x86_64__)
-		__builtin_ia32_pause();
-#endif
-		if ((i & 7) == 7 && gd_now_ns() >= end)
-			break;
-	}
-	lane->spin_misses = hit ? 0 : lane->spin_misses + 1;
-	gd_view_ref(view);
-	lane->spins = true;
-	if (hit)
-		gd_view_drain(view);
-	atomic_store(&control->lane_sleeps, 1);
-	atomic_thread_fence(memory_order_seq_cst);
-	gd_view_drain(view);
-	lane->spins = false;
-	gd_view_unref(view);
-}
-
 void gd_dispatch_start(struct gd_dispatch *dispatch, const struct gd_dispatch_options *options)
 {
 	struct gd_lane *lane = dispatch->lane;
@@ -495,12 +354,12 @@ void gd_dispatch_start(struct gd_dispatch *dispatch, const struct gd_dispatch_op
 	dispatch->counted = true;
 	lane->inflight++;
 	atomic_fetch_add_explicit(&view->station->depth, 1, memory_order_relaxed);
-	dispatch->deadline.fn = deadline_passed;
+	dispatch->deadline.fn = gd_dispatch_deadline_passed;
 	gd_loop_arm(lane->loop, &dispatch->deadline, options->deadline_ns);
 	gd_view_ref(view);
 	gd_dispatch_advance(dispatch);
 	/* from here on the dispatch may be gone: done may have run */
-	spin(lane, view);
+	gd_lane_spin(lane, view);
 	gd_view_unref(view);
 }
 
@@ -560,7 +419,7 @@ void gd_dispatch_free(struct gd_dispatch *dispatch)
 {
 	if (!dispatch)
 		return;
-	stop_waiting(dispatch);
+	gd_dispatch_stop_waiting(dispatch);
 	if (dispatch->load) {
 		dispatch->load->dispatch = NULL;
 		dispatch->load = NULL;

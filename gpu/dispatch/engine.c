@@ -1,3 +1,5 @@
+#include "gpu/dispatch/engine.h"
+
 #include "gpu/dispatch/inside.h"
 
 #include "gpu/base/clock.h"

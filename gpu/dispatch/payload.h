@@ -99,6 +99,11 @@ void gd_payload_describe(const struct gd_dispatch *dispatch, struct gd_cell *cel
 
 /* Put the dispatch on the lane's list of those that wait for room. */
 void gd_dispatch_wait_for_room(struct gd_dispatch *dispatch);
+void gd_dispatch_stop_waiting(struct gd_dispatch *dispatch);
+/* The callback of dispatch->deadline. */
+void gd_dispatch_deadline_passed(struct gd_timer *timer);
+/* Look for the only dispatch's end for a few microseconds; done may run. */
+void gd_lane_spin(struct gd_lane *lane, struct gd_view *view);
 /* Go on with what waited for windows, a chunk or the module. */
 void gd_dispatch_advance(struct gd_dispatch *dispatch);
 /* It ends with dispatch->error. */

@@ -18,8 +18,8 @@
 #include <stdatomic.h>
 
 /*
- * Device time up to which a launch in device memory makes others like it candidates; streaming kernels on 8 KiB took
- * 4 to 10 us alone and twice that beside others (H100).
+ * Device time up to which a launch in device memory makes others like it candidates; streaming kernels on 8
+ * KiB took 4 to 10 us alone and twice that beside others (H100).
  */
 #define GD_CUDA_TRIAL_NS_MAX 20000u
 /* Device time that a mapped launch may take; streaming kernels on 64 KiB took 8 to 17 us (H100). */

@@ -2,6 +2,8 @@
  */
 #include "harness.h"
 
+#include "gpu/base/buf.h"
+
 #include <dirent.h>
 #include <unistd.h>
 
@@ -234,16 +236,17 @@ static void deep_nesting_is_only_slow(void **state)
 	enum { DEPTH = 20000 };
 	static struct harness_job job;
 	harness_need_nvrtc(&harness);
-	char *source = calloc(1, 2 * DEPTH + 200);
-	assert_non_null(source);
-	size_t used = (size_t)sprintf(source, "extern \"C\" __global__ void k(int *o) { *o = ");
-	memset(source + used, '(', DEPTH);
-	source[used + DEPTH] = '1';
-	memset(source + used + DEPTH + 1, ')', DEPTH);
-	strcpy(source + used + 2 * DEPTH + 1, "; }");
-	compile(&job, source);
+	gd_auto_buf struct gd_buf source;
+	gd_buf_init(&source, 2 * DEPTH + 200);
+	gd_buf_puts(&source, "extern \"C\" __global__ void k(int *o) { *o = ");
+	for (int i = 0; i < DEPTH; i++)
+		gd_buf_puts(&source, "(");
+	gd_buf_puts(&source, "1");
+	for (int i = 0; i < DEPTH; i++)
+		gd_buf_puts(&source, ")");
+	assert_true(gd_buf_puts(&source, "; }"));
+	compile(&job, source.data);
 	assert_true(job.job.artifact || job.job.error.code == GD_KERNEL_COMPILE_FAILED);
-	free(source);
 	harness_drop(&job);
 }
 
