@@ -251,7 +251,6 @@ static enum MHD_Result finish(struct gd_connection *connection)
 		request->step = GD_STEP_ENDED;
 		connection->inside = true;
 		gd_exchange_end(request->exchange);
-		gd_shard_spin(connection->shard, request->exchange);
 		connection->inside = false;
 	}
 	if (gd_exchange_state(request->exchange) == GD_EXCHANGE_DONE)

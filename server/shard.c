@@ -15,8 +15,6 @@ enum {
 	WAIT_MS = 1000,
 	CONNECTIONS_MAX = 1 << 24, /* ours is --max-connections; the daemon's own limit must never be met */
 	STACK_BYTES = 1 << 20,
-	SPIN_MISSES_MAX = 8,  /* in a row, then spinning is left off … */
-	SPIN_SKIPS_MAX = 256, /* … for so many requests */
 };
 
 static void on_daemon(struct gd_source *source, uint32_t events)
@@ -112,7 +110,7 @@ static struct MHD_Daemon *start_daemon(struct gd_shard *shard)
 }
 
 bool gd_shard_new(uint32_t index, const struct gd_limits *limits, struct gd_server_facts *facts,
-		  bool may_spin, struct gd_shard **out_shard, struct gd_error *error)
+		  struct gd_shard **out_shard, struct gd_error *error)
 {
 	struct gd_shard *shard = calloc(1, sizeof *shard);
 	if (!shard)
@@ -120,7 +118,6 @@ bool gd_shard_new(uint32_t index, const struct gd_limits *limits, struct gd_serv
 	shard->index = index;
 	shard->limits = limits;
 	shard->facts = facts;
-	shard->may_spin = may_spin;
 	shard->checks_layout = has_known_layout();
 	shard->daemon_source = (struct gd_source){.fd = -1, .fn = on_daemon};
 	if (!gd_loop_new(&shard->loop, error)) {
@@ -269,41 +266,4 @@ void gd_shard_stop(struct gd_shard *shard)
 {
 	if (!atomic_exchange(&shard->stop_posted, true))
 		gd_loop_post(shard->loop, &shard->stop);
-}
-
-static void relax(void)
-{
-#if defined(__x86_64__) || defined(__i386__)
-	__builtin_ia32_pause();
-#elif defined(__aarch64__)
-	__asm__ volatile("yield");
-#endif
-}
-
-/*
- * The result of a small dispatch is often there within microseconds, and sleeping costs two context switches.
- * Spin only when this is the shard's one dispatch in flight, and leave it off for a while where it keeps
- * missing (measured with probes/shards.c: p50 1.34 times the echo instead of 1.72).
- */
-void gd_shard_spin(struct gd_shard *shard, const struct gd_exchange *exchange)
-{
-	if (!shard->may_spin || gd_exchange_state(exchange) != GD_EXCHANGE_WAITING ||
-	    gd_lane_inflight(shard->lane) != 1)
-		return;
-	if (shard->spin_misses >= SPIN_MISSES_MAX) {
-		if (++shard->spin_skips < SPIN_SKIPS_MAX)
-			return;
-		shard->spin_skips = 0;
-		shard->spin_misses = SPIN_MISSES_MAX - 1;
-	}
-	uint64_t end_ns = gd_now_ns() + GD_SPIN_US * GD_NS_PER_US;
-	do {
-		gd_lane_drain(shard->lane);
-		if (gd_exchange_state(exchange) != GD_EXCHANGE_WAITING) {
-			shard->spin_misses = 0;
-			return;
-		}
-		relax();
-	} while (gd_now_ns() < end_ns);
-	shard->spin_misses++;
 }

@@ -27,7 +27,6 @@ enum {
 	    128 << 10,             /* the daemon's pool per connection: head, and half of it as read buffer */
 	GD_PULL_BYTES = 128 << 10, /* read at a time from a response that is pulled */
 	GD_SWALLOW_MAX = 256 << 10, /* rest of a refused body that is read to keep the connection */
-	GD_SPIN_US = 20,            /* looked for a result before suspending, when alone in flight */
 };
 
 struct gd_shard {
@@ -58,8 +57,6 @@ struct gd_shard {
 	struct gd_mail ended;
 
 	bool checks_layout; /* the daemon is of a version that gd_guard_layout knows */
-	bool may_spin;      /* there is a processor to spare */
-	unsigned spin_misses, spin_skips;
 	struct gd_id_pool ids;
 	struct gd_linger linger;
 	struct gd_guard_header headers[GD_HEADERS_MAX_COUNT + 1]; /* of the request being judged */
@@ -67,7 +64,7 @@ struct gd_shard {
 
 /* Make the loop and the daemon. `limits` and `facts` stay alive. Fails: GD_INTERNAL_STATE. */
 bool gd_shard_new(uint32_t index, const struct gd_limits *limits, struct gd_server_facts *facts,
-		  bool may_spin, struct gd_shard **out_shard, struct gd_error *error);
+		  struct gd_shard **out_shard, struct gd_error *error);
 /* Joined, or never started. NULL is a no-op. */
 void gd_shard_free(struct gd_shard *shard);
 
@@ -79,8 +76,5 @@ bool gd_shard_start(struct gd_shard *shard, struct gd_loop *owner, void (*ended)
 void gd_shard_take(struct gd_shard *shard, struct gd_connection *connection);
 /* Any thread, once: end all connections and the thread. */
 void gd_shard_stop(struct gd_shard *shard);
-
-/* The shard's thread: look for the end of a dispatch that was just started, for some microseconds at most. */
-void gd_shard_spin(struct gd_shard *shard, const struct gd_exchange *exchange);
 
 #endif

@@ -112,6 +112,7 @@ static bool start_engine(struct supervisor *self, struct gd_error *error)
 {
 	struct gd_engine_config config;
 	gd_engine_config_init(&config);
+	config.may_spin = gd_processors() > 1;
 	config.backend = (enum gd_backend)number(self, GD_OPTION_BACKEND);
 	config.nvrtc = text_or_null(self, GD_OPTION_NVRTC);
 	config.lane_count = self->shard_count;
@@ -142,10 +143,9 @@ static void on_shard_ended(struct gd_mail *mail);
 
 static bool start_shards(struct supervisor *self, struct gd_error *error)
 {
-	bool may_spin = gd_processors() > 1;
 	for (uint32_t i = 0; i < self->shard_count; i++) {
 		struct gd_shard **shard = &self->shards[i];
-		if (!gd_shard_new(i, &self->limits, &self->facts, may_spin, shard, error))
+		if (!gd_shard_new(i, &self->limits, &self->facts, shard, error))
 			return false;
 		(*shard)->supervisor = self;
 		if (!gd_lane_new(self->engine, i, (*shard)->loop, &(*shard)->lane, error) ||
@@ -283,9 +283,10 @@ static void take_down(struct supervisor *self)
 		}
 	for (uint32_t i = 0; i < self->shard_count; i++)
 		if (self->shards[i]) {
+			/* in this order: after it the engine calls back no more, and the API frees what it
+			 * kept */
+			gd_lane_free(self->shards[i]->lane);
 			gd_api_lane_free(self->shards[i]->api_lane);
-			if (self->shards[i]->lane)
-				gd_lane_free(self->shards[i]->lane);
 		}
 	gd_api_free(self->api);
 	if (self->engine)

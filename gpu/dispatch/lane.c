@@ -1,14 +1,7 @@
 #include "gpu/dispatch/payload.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <stdlib.h>
-
-static bool has_processor_to_spare(void)
-{
-	cpu_set_t set;
-	return sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 1;
-}
 
 bool gd_lane_new(struct gd_engine *engine, uint32_t index, struct gd_loop *loop, struct gd_lane **out_lane,
 		 struct gd_error *error)
@@ -24,7 +17,7 @@ bool gd_lane_new(struct gd_engine *engine, uint32_t index, struct gd_loop *loop,
 	lane->engine = engine;
 	lane->index = index;
 	lane->loop = loop;
-	lane->may_spin = has_processor_to_spare();
+	lane->may_spin = engine->config.may_spin;
 	pthread_mutex_lock(&engine->lock);
 	engine->lanes[index] = lane;
 	pthread_mutex_unlock(&engine->lock);

@@ -61,7 +61,7 @@ static int set_up(void **state)
 	assert_true(gd_loop_new(&rig.loop, &error));
 	assert_true(gd_engine_new(&engine, rig.loop, &rig.engine, &error));
 	assert_true(gd_api_new(&api, rig.engine, &rig.facts, &rig.api, &error));
-	assert_true(gd_shard_new(0, &limits, &rig.facts, true, &rig.shard, &error));
+	assert_true(gd_shard_new(0, &limits, &rig.facts, &rig.shard, &error));
 	assert_true(gd_lane_new(rig.engine, 0, rig.shard->loop, &rig.shard->lane, &error));
 	assert_true(
 	    gd_api_lane_new(rig.api, 0, rig.shard->lane, rig.shard->loop, &rig.shard->api_lane, &error));
@@ -173,7 +173,7 @@ static void making_things_fails_cleanly_at_every_allocation(void **state)
 	struct gd_shard *shard = NULL;
 	for (unsigned long n = 1; !shard; n++) {
 		gd_alloc_fail_at(n);
-		bool ok = gd_shard_new(1, &limits, &rig.facts, false, &shard, &error);
+		bool ok = gd_shard_new(1, &limits, &rig.facts, &shard, &error);
 		assert_int_equal(ok, !gd_alloc_failed());
 		assert_int_equal(ok, shard != NULL);
 	}
