@@ -34,6 +34,7 @@ build_needs() {
 	library_needs jansson libjansson-dev
 	library_needs nettle nettle-dev
 	library_needs libseccomp libseccomp-dev
+	library_needs yaml-0.1 libyaml-dev
 }
 
 # library_needs MODULE PACKAGE: print PACKAGE unless pkg-config knows MODULE.

@@ -248,8 +248,17 @@ def shellcheck(tree):
     return run_on(tree, ["shellcheck", "-x"], shell_scripts(tree))
 
 
+def packages(tree):
+    """What the build looks for, deploy/lib.sh and tests/run.sh can install."""
+    scripts = "".join(tree.text(n) for n in tree.names if n in ("deploy/lib.sh", "tests/run.sh"))
+    for name in tree.having("CMakeLists.txt"):
+        for found in re.finditer(r"pkg_check_modules\(\w+ (?:REQUIRED )?(?:IMPORTED_TARGET )?([\w.-]+)", tree.text(name)):
+            if f"library_needs {found.group(1)} " not in scripts:
+                yield f"{name}: deploy/lib.sh does not know {found.group(1)} (library_needs MODULE PACKAGE)"
+
+
 RULES = (includes, own_header_first, banned_calls, file_size, header_form, unfinished, machine_paths, data_files,
-         yaml_files, clang_format, shell_syntax, shellcheck)
+         yaml_files, packages, clang_format, shell_syntax, shellcheck)
 
 
 def main(arguments):

@@ -78,6 +78,9 @@ CASES = {
     "yaml_that_does_not_parse": (
         "yaml_files", "a.yaml", "a: [1, 2\n", "a.yaml",
         "b.yaml", "a: [1, 2]\n"),
+    "a_library_that_nobody_installs": (
+        "packages", "server/CMakeLists.txt", "pkg_check_modules(YAML REQUIRED IMPORTED_TARGET yaml-0.1)\n", "yaml-0.1",
+        "server/CMakeLists.txt", "# none\n"),
     "code_that_clang_format_would_change": (
         "clang_format", "gpu/base/a.c", "int   a ;\n", "a.c",
         "gpu/base/b.c", "int a;\n"),
