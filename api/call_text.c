@@ -39,7 +39,7 @@ static bool set_config(struct gd_call *call, const char *text, size_t bytes, str
 {
 	if (call->is_config_given)
 		return gd_value_refuse("config", error, "is given twice");
-	json_t *config __attribute__((cleanup(json_decrefp))) = gd_json_parse(text, bytes, "config", error);
+	gd_auto_json json_t *config = gd_json_parse(text, bytes, "config", error);
 	if (!config) {
 		if (error->code == GD_MALFORMED_BODY && call->form == GD_FORM_RAW)
 			error->code = GD_INVALID_REQUEST; /* it stands in the query */

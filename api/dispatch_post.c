@@ -23,14 +23,13 @@ void gd_dispatching_fail(struct gd_dispatching *work, const struct gd_error *err
 	gd_exchange_refuse(work->exchange, error);
 }
 
-/* Everything is given: check it, and on to the engine. */
-static void settle(struct gd_dispatching *work)
+/* On to the engine when everything is given and `is_good`; else the refusal. */
+static void settle(struct gd_dispatching *work, bool is_good, struct gd_error *error)
 {
-	struct gd_error error;
-	if (gd_call_settle(&work->call, &error))
+	if (is_good && gd_call_settle(&work->call, error))
 		gd_dispatching_prepare(work);
 	else
-		gd_dispatching_fail(work, &error);
+		gd_dispatching_fail(work, error);
 }
 
 /* ---- multipart ---- */
@@ -177,19 +176,14 @@ static bool check_header_length(const struct gd_dispatching *work, struct gd_err
 }
 
 /* The raw form's layout is known from the head, unless the body is chunked and a size is open. */
-static void begin_raw(struct gd_dispatching *work)
+static void begin_raw(struct gd_dispatching *work, struct gd_error *error)
 {
-	struct gd_error error;
 	int64_t body = work->exchange->head.body_bytes;
 	gd_call_rest_is_streamed(&work->call);
-	if (body < 0 && !gd_call_sizes_known(&work->call)) {
-		work->is_raw_stored = true;
-		return;
-	}
-	if (body >= 0 && !gd_call_divide(&work->call, (uint64_t)body, &error))
-		gd_dispatching_fail(work, &error);
-	else
-		settle(work);
+	if (body >= 0)
+		settle(work, gd_call_divide(&work->call, (uint64_t)body, error), error);
+	else if (gd_call_sizes_known(&work->call))
+		settle(work, true, error);
 }
 
 static bool begin_form(struct gd_dispatching *work, const struct gd_media *media, struct gd_error *error)
@@ -211,7 +205,7 @@ static bool begin_form(struct gd_dispatching *work, const struct gd_media *media
 		gd_multipart_init(work->multipart, media->boundary, &part_events, work);
 		return true;
 	case GD_FORM_RAW:
-		begin_raw(work);
+		begin_raw(work, error);
 		return true;
 	}
 	return true;
@@ -257,58 +251,45 @@ static void begin(struct gd_exchange *exchange)
 
 /* ---- the body ---- */
 
-/* The JSON is complete: read it. False when the exchange is over. */
-static bool read_json(struct gd_dispatching *work)
+/* The JSON is complete: read it. */
+static bool read_json(struct gd_dispatching *work, struct gd_error *error)
 {
-	struct gd_error error;
-	bool is_frame = work->call.form == GD_FORM_FRAME;
-	const char *what = is_frame ? "the JSON header" : "the body";
-	if (!work->filter.skeleton.len) {
-		gd_error_set(&error, GD_INVALID_REQUEST, "send {\"args\": […]}", "%s is empty", what);
-		gd_dispatching_fail(work, &error);
+	const char *what = work->call.form == GD_FORM_FRAME ? "the JSON header" : "the body";
+	if (!work->filter.skeleton.len)
+		return gd_error_set(error, GD_INVALID_REQUEST, "send {\"args\": […]}", "%s is empty", what);
+	gd_auto_json json_t *root = gd_json_filter_end(&work->filter, what, error);
+	if (!root || !gd_call_json(&work->call, root, &work->filter, error))
 		return false;
-	}
-	json_t *root __attribute__((cleanup(json_decrefp))) = gd_json_filter_end(&work->filter, what, &error);
-	if (!root || !gd_call_json(&work->call, root, &work->filter, &error)) {
-		gd_dispatching_fail(work, &error);
-		return false;
-	}
 	gd_json_filter_done(&work->filter);
 	return true;
 }
 
-/* The frame's JSON is complete: the layout is known. */
-static void begin_stream(struct gd_dispatching *work)
+/* The frame's JSON is complete: do the bytes behind it agree with it? */
+static bool read_header(struct gd_dispatching *work, struct gd_error *error)
 {
-	struct gd_error error;
-	if (!read_json(work))
-		return;
 	int64_t body = work->exchange->head.body_bytes;
-	if (!gd_call_settle(&work->call, &error)) {
-		gd_dispatching_fail(work, &error);
-	} else if (body >= 0 && (uint64_t)body - work->header_bytes != work->call.streamed_bytes) {
-		gd_error_set(&error, GD_MALFORMED_BODY, "make binary_data_size say what the body brings",
-			     "%" PRIu64 " bytes follow the JSON header, and it announces %" PRIu64,
-			     (uint64_t)body - work->header_bytes, work->call.streamed_bytes);
-		gd_dispatching_fail(work, &error);
-	} else {
-		gd_dispatching_prepare(work);
-	}
+	if (!read_json(work, error) || !gd_call_settle(&work->call, error))
+		return false;
+	if (body < 0 || (uint64_t)body - work->header_bytes == work->call.streamed_bytes)
+		return true;
+	return gd_error_set(error, GD_MALFORMED_BODY, "make binary_data_size say what the body brings",
+			    "%" PRIu64 " bytes follow the JSON header, and it announces %" PRIu64,
+			    (uint64_t)body - work->header_bytes, work->call.streamed_bytes);
 }
 
-static size_t take_frame(struct gd_dispatching *work, const char *data, size_t bytes)
+static size_t take_frame(struct gd_dispatching *work, const char *data, size_t bytes, struct gd_error *error)
 {
-	struct gd_error error;
 	uint64_t left = work->header_bytes - work->body_seen;
 	size_t part = bytes < left ? bytes : (size_t)left;
 	work->body_seen += part;
-	if (!gd_json_filter_feed(&work->filter, data, part, &error)) {
-		gd_dispatching_fail(work, &error);
+	bool is_good = gd_json_filter_feed(&work->filter, data, part, error);
+	if (is_good && work->body_seen < work->header_bytes)
+		return bytes;
+	if (!is_good || !read_header(work, error)) {
+		gd_dispatching_fail(work, error);
 		return bytes;
 	}
-	if (work->body_seen < work->header_bytes)
-		return bytes;
-	begin_stream(work);
+	gd_dispatching_prepare(work);
 	if (work->phase == GD_NOW_OVER)
 		return bytes;
 	/* the body goes on at once where the engine has room already */
@@ -341,21 +322,18 @@ static size_t body(struct gd_exchange *exchange, const void *data, size_t bytes)
 	if (work->phase != GD_NOW_TAKING)
 		return 0;
 	if (work->call.form == GD_FORM_FRAME)
-		return take_frame(work, data, bytes);
+		return take_frame(work, data, bytes, &error);
 	if (!take(work, data, bytes, &error))
 		gd_dispatching_fail(work, &error);
 	return bytes;
 }
 
 /* A chunked raw body is complete: share it out, and let its parts be fed from the store. */
-static void end_raw(struct gd_dispatching *work)
+static bool end_raw(struct gd_dispatching *work, struct gd_error *error)
 {
-	struct gd_error error;
 	struct gd_call *call = &work->call;
-	if (!gd_call_divide(call, work->store.len, &error)) {
-		gd_dispatching_fail(work, &error);
-		return;
-	}
+	if (!gd_call_divide(call, work->store.len, error))
+		return false;
 	size_t at = 0;
 	for (uint32_t i = 0; i < call->count; i++) {
 		struct gd_arg *arg = &call->args[i];
@@ -365,13 +343,14 @@ static void end_raw(struct gd_dispatching *work)
 		arg->stored_at = at;
 		at += (size_t)arg->bytes;
 	}
-	settle(work);
+	return true;
 }
 
 static void end(struct gd_exchange *exchange)
 {
 	struct gd_dispatching *work = exchange->work;
 	struct gd_error error;
+	bool is_good = false;
 	if (work->phase != GD_NOW_TAKING) {
 		if (work->phase == GD_NOW_STREAMING)
 			gd_dispatching_step(work);
@@ -381,21 +360,17 @@ static void end(struct gd_exchange *exchange)
 	case GD_FORM_FRAME:
 		gd_error_set(&error, GD_MALFORMED_BODY, "send the JSON header and then the bytes",
 			     "the body ends inside its JSON header");
-		gd_dispatching_fail(work, &error);
-		return;
+		break;
 	case GD_FORM_MULTIPART:
-		if (gd_multipart_end(work->multipart, &error))
-			settle(work);
-		else
-			gd_dispatching_fail(work, &error);
-		return;
+		is_good = gd_multipart_end(work->multipart, &error);
+		break;
 	case GD_FORM_JSON:
-		if (read_json(work))
-			settle(work);
-		return;
+		is_good = read_json(work, &error);
+		break;
 	case GD_FORM_RAW:
-		end_raw(work);
+		is_good = end_raw(work, &error);
 	}
+	settle(work, is_good, &error);
 }
 
 static void drop(struct gd_exchange *exchange)

@@ -46,7 +46,7 @@ struct gd_dispatching {
 	struct gd_pipeline *pipeline;
 	struct gd_call call;
 	enum gd_dispatch_phase phase;
-	bool answers_json, is_raw_stored;
+	bool answers_json;
 	uint64_t body_seen, header_bytes;
 	struct gd_buf store; /* decoded and collected buffer bytes */
 	struct gd_json_filter filter;
