@@ -176,7 +176,7 @@ static bool move_vector(struct gd_lower *lower, enum gd_ptx_type type)
 		return gd_lower_wrong(lower, "too many instructions");
 	memcpy(lir->o + is_pack, parts, list->count * sizeof(parts[0]));
 	lir->o[is_pack ? 0 : list->count] = whole;
-	lir->defs = is_pack ? 1 : (uint8_t)((1u << list->count) - 1);
+	lir->defs = (uint8_t)(is_pack ? 1u : (1u << list->count) - 1u);
 	return true;
 }
 
