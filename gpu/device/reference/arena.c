@@ -7,31 +7,31 @@
 #define BLOCK_BYTES (64u * 1024)
 #define ALIGN       16u
 
-struct gd_arena_block {
-	struct gd_arena_block *next;
+struct gd_scratch_block {
+	struct gd_scratch_block *next;
 	size_t used, size;
 	_Alignas(ALIGN) unsigned char bytes[];
 };
 
-void gd_arena_init(struct gd_arena *arena, size_t limit)
+void gd_scratch_init(struct gd_scratch *arena, size_t limit)
 {
-	*arena = (struct gd_arena){.limit = limit};
+	*arena = (struct gd_scratch){.limit = limit};
 }
 
-void gd_arena_done(struct gd_arena *arena)
+void gd_scratch_done(struct gd_scratch *arena)
 {
 	while (arena->blocks) {
-		struct gd_arena_block *next = arena->blocks->next;
+		struct gd_scratch_block *next = arena->blocks->next;
 		free(arena->blocks);
 		arena->blocks = next;
 	}
 	arena->used = 0;
 }
 
-static struct gd_arena_block *block_new(struct gd_arena *arena, size_t bytes)
+static struct gd_scratch_block *block_new(struct gd_scratch *arena, size_t bytes)
 {
 	size_t size = bytes > BLOCK_BYTES ? bytes : BLOCK_BYTES;
-	struct gd_arena_block *block = NULL;
+	struct gd_scratch_block *block = NULL;
 	if (size <= arena->limit - arena->used)
 		block = calloc(1, sizeof(*block) + size);
 	if (!block) {
@@ -51,7 +51,7 @@ static struct gd_arena_block *block_new(struct gd_arena *arena, size_t bytes)
 	return block;
 }
 
-void *gd_arena_take(struct gd_arena *arena, size_t count, size_t size)
+void *gd_scratch_take(struct gd_scratch *arena, size_t count, size_t size)
 {
 	size_t bytes;
 	if (arena->failed || __builtin_mul_overflow(count, size, &bytes) || bytes > SIZE_MAX - ALIGN) {
@@ -61,7 +61,7 @@ void *gd_arena_take(struct gd_arena *arena, size_t count, size_t size)
 	bytes = (bytes + ALIGN - 1) & ~(size_t)(ALIGN - 1);
 	if (!bytes)
 		bytes = ALIGN;
-	struct gd_arena_block *block = arena->blocks;
+	struct gd_scratch_block *block = arena->blocks;
 	if (!block || bytes > block->size - block->used) {
 		block = block_new(arena, bytes);
 		if (!block)
@@ -72,12 +72,12 @@ void *gd_arena_take(struct gd_arena *arena, size_t count, size_t size)
 	return taken;
 }
 
-void *gd_arena_grow(struct gd_arena *arena, void *array, size_t count, size_t *capacity, size_t size)
+void *gd_scratch_grow(struct gd_scratch *arena, void *array, size_t count, size_t *capacity, size_t size)
 {
 	if (count < *capacity)
 		return array;
 	size_t larger = *capacity ? *capacity * 2 : 16;
-	void *moved = gd_arena_take(arena, larger, size);
+	void *moved = gd_scratch_take(arena, larger, size);
 	if (!moved)
 		return NULL;
 	if (count)

@@ -10,27 +10,27 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-struct gd_arena_block;
+struct gd_scratch_block;
 
-struct gd_arena {
-	struct gd_arena_block *blocks;
+struct gd_scratch {
+	struct gd_scratch_block *blocks;
 	size_t used, limit; /* bytes taken from the system, and the most that may be */
 	bool failed;        /* an allocation did not fit or the system refused it */
 };
 
 /* Prepare an arena that takes at most `limit` bytes. Allocates nothing yet. */
-void gd_arena_init(struct gd_arena *arena, size_t limit);
+void gd_scratch_init(struct gd_scratch *arena, size_t limit);
 
 /* Free everything the arena handed out. */
-void gd_arena_done(struct gd_arena *arena);
+void gd_scratch_done(struct gd_scratch *arena);
 
 /* Take `count` zeroed elements of `size` bytes. Fails: NULL with arena->failed set. */
-void *gd_arena_take(struct gd_arena *arena, size_t count, size_t size);
+void *gd_scratch_take(struct gd_scratch *arena, size_t count, size_t size);
 
 /*
  * Make room for one more element in a growing array that lives in the arena: returns the array (moved when it
  * was full, the old copy stays behind unused) and updates *capacity. Fails: NULL with arena->failed set.
  */
-void *gd_arena_grow(struct gd_arena *arena, void *array, size_t count, size_t *capacity, size_t size);
+void *gd_scratch_grow(struct gd_scratch *arena, void *array, size_t count, size_t *capacity, size_t size);
 
 #endif

@@ -92,7 +92,7 @@ static uint32_t distance(const struct assembler *as, uint32_t from, uint32_t blo
 
 static bool append_brx(struct assembler *as, const struct gd_flow_block *block, const struct gd_lir *last)
 {
-	struct gd_vm_targets *targets = gd_arena_take(
+	struct gd_vm_targets *targets = gd_scratch_take(
 	    as->lower->arena, 1, sizeof(*targets) + block->target_count * sizeof(targets->distance[0]));
 	if (!targets)
 		return false;
@@ -136,9 +136,9 @@ bool gd_assemble(struct gd_lower *lower, const struct gd_flow *flow, const struc
 {
 	const struct gd_lower_func *func = lower->func;
 	struct assembler as = {.lower = lower, .flow = flow, .slots = slots, .handlers = gd_vm_handlers()};
-	struct ending *endings = gd_arena_take(lower->arena, flow->order_count, sizeof(*endings));
+	struct ending *endings = gd_scratch_take(lower->arena, flow->order_count, sizeof(*endings));
 	uint32_t total = 0;
-	as.start = gd_arena_take(lower->arena, flow->block_count, sizeof(*as.start));
+	as.start = gd_scratch_take(lower->arena, flow->block_count, sizeof(*as.start));
 	if (lower->arena->failed)
 		return gd_ptx_no_memory(lower->module);
 	for (uint32_t i = 0; i < flow->order_count; i++) {
@@ -152,8 +152,8 @@ bool gd_assemble(struct gd_lower *lower, const struct gd_flow *flow, const struc
 		total += func->lir[block->end - 1].kind == GD_LIR_BRX;
 		total += (uint32_t)(endings[i].has_bra + endings[i].has_jump + endings[i].has_join);
 	}
-	as.insns = gd_arena_take(lower->arena, total, sizeof(*as.insns));
-	as.places = gd_arena_take(lower->arena, total, sizeof(*as.places));
+	as.insns = gd_scratch_take(lower->arena, total, sizeof(*as.insns));
+	as.places = gd_scratch_take(lower->arena, total, sizeof(*as.places));
 	if (lower->arena->failed)
 		return gd_ptx_no_memory(lower->module);
 	for (uint32_t i = 0; i < flow->order_count; i++) {

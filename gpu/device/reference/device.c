@@ -167,7 +167,7 @@ static bool module_load(struct gd_device *device, const struct gd_image *image, 
 	struct gd_module *module = calloc(1, sizeof(*module));
 	if (!module)
 		return gd_error_set(error, GD_DEVICE_OUT_OF_MEMORY, NULL, "no memory to load the program");
-	if (!gd_program_load(image, &module->program, error)) {
+	if (!gd_ptx_program_load(image, &module->program, error)) {
 		free(module);
 		return false;
 	}
@@ -181,7 +181,7 @@ static void module_free(struct gd_device *device, struct gd_module *module)
 	(void)device;
 	if (!module)
 		return;
-	gd_program_free(module->program);
+	gd_ptx_program_free(module->program);
 	free(module);
 }
 

@@ -9,7 +9,7 @@ static bool find_blocks(struct gd_lower *lower, struct gd_flow *flow, uint32_t *
 {
 	const struct gd_lower_func *func = lower->func;
 	uint32_t count = (uint32_t)func->lir_count, blocks = 0;
-	uint8_t *is_leader = gd_arena_take(lower->arena, (size_t)count + 1, 1);
+	uint8_t *is_leader = gd_scratch_take(lower->arena, (size_t)count + 1, 1);
 	if (!is_leader)
 		return false;
 	is_leader[0] = 1;
@@ -22,7 +22,7 @@ static bool find_blocks(struct gd_lower *lower, struct gd_flow *flow, uint32_t *
 	}
 	for (uint32_t i = 0; i < count; i++)
 		blocks += is_leader[i];
-	flow->blocks = gd_arena_take(lower->arena, blocks, sizeof(*flow->blocks));
+	flow->blocks = gd_scratch_take(lower->arena, blocks, sizeof(*flow->blocks));
 	if (!flow->blocks)
 		return false;
 	for (uint32_t i = 0; i < count; i++) {
@@ -61,7 +61,7 @@ static bool find_edges(struct gd_lower *lower, struct gd_flow *flow, const uint3
 		block->target_count = last->target_count;
 		if (!last->target_count)
 			continue;
-		block->targets = gd_arena_take(lower->arena, last->target_count, sizeof(*block->targets));
+		block->targets = gd_scratch_take(lower->arena, last->target_count, sizeof(*block->targets));
 		if (!block->targets)
 			return false;
 		for (uint32_t j = 0; j < last->target_count; j++)
@@ -111,8 +111,8 @@ static bool push_task(struct layout *layout, uint32_t root)
 		at--;
 		count++;
 	} while (layout->pending[at] != root);
-	uint32_t *nodes = gd_arena_take(layout->lower->arena, count, sizeof(*nodes));
-	layout->tasks = gd_arena_grow(layout->lower->arena, layout->tasks, layout->task_count,
+	uint32_t *nodes = gd_scratch_take(layout->lower->arena, count, sizeof(*nodes));
+	layout->tasks = gd_scratch_grow(layout->lower->arena, layout->tasks, layout->task_count,
 				      &layout->task_capacity, sizeof(*layout->tasks));
 	if (!nodes || !layout->tasks)
 		return false;
@@ -216,18 +216,18 @@ bool gd_flow_build(struct gd_lower *lower, struct gd_flow *out_flow)
 {
 	struct gd_flow flow = {0};
 	struct layout layout = {.lower = lower, .flow = &flow};
-	uint32_t *block_of = gd_arena_take(lower->arena, lower->func->lir_count, sizeof(*block_of));
+	uint32_t *block_of = gd_scratch_take(lower->arena, lower->func->lir_count, sizeof(*block_of));
 	if (!block_of || !find_blocks(lower, &flow, block_of) || !find_edges(lower, &flow, block_of))
 		return gd_ptx_no_memory(lower->module);
 	size_t count = flow.block_count;
-	flow.order = gd_arena_take(lower->arena, count, sizeof(uint32_t));
-	layout.set = gd_arena_take(lower->arena, count, sizeof(uint32_t));
-	layout.number = gd_arena_take(lower->arena, count, sizeof(uint32_t));
-	layout.low = gd_arena_take(lower->arena, count, sizeof(uint32_t));
-	layout.edge = gd_arena_take(lower->arena, count, sizeof(uint32_t));
-	layout.path = gd_arena_take(lower->arena, count, sizeof(uint32_t));
-	layout.pending = gd_arena_take(lower->arena, count, sizeof(uint32_t));
-	layout.is_pending = gd_arena_take(lower->arena, count, 1);
+	flow.order = gd_scratch_take(lower->arena, count, sizeof(uint32_t));
+	layout.set = gd_scratch_take(lower->arena, count, sizeof(uint32_t));
+	layout.number = gd_scratch_take(lower->arena, count, sizeof(uint32_t));
+	layout.low = gd_scratch_take(lower->arena, count, sizeof(uint32_t));
+	layout.edge = gd_scratch_take(lower->arena, count, sizeof(uint32_t));
+	layout.path = gd_scratch_take(lower->arena, count, sizeof(uint32_t));
+	layout.pending = gd_scratch_take(lower->arena, count, sizeof(uint32_t));
+	layout.is_pending = gd_scratch_take(lower->arena, count, 1);
 	if (lower->arena->failed || !lay_out(&layout))
 		return gd_ptx_no_memory(lower->module);
 	count_preds(&flow);

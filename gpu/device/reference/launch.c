@@ -20,7 +20,7 @@ static bool refuse(struct gd_error *error, const char *text)
 static bool check_shape(const struct gd_stream *stream, const struct gd_launch *launch,
 			struct gd_error *error)
 {
-	const struct gd_program *program = launch->module->program;
+	const struct gd_ptx_program *program = launch->module->program;
 	const uint32_t *grid = launch->grid, *block = launch->block, *required = program->required_block;
 	uint64_t threads = (uint64_t)block[0] * block[1];
 	if (!grid[0] || !grid[1] || !grid[2] || grid[0] > GRID_X_MAX || grid[1] > GRID_Y_MAX ||
@@ -50,7 +50,7 @@ static bool check_shape(const struct gd_stream *stream, const struct gd_launch *
 		return true;
 	uint64_t blocks = (uint64_t)grid[0] * grid[1] * grid[2];
 	uint64_t most =
-	    (uint64_t)gd_program_occupancy(program, (uint32_t)(threads * block[2]), launch->shared_bytes) *
+	    (uint64_t)gd_ptx_program_occupancy(program, (uint32_t)(threads * block[2]), launch->shared_bytes) *
 	    stream->device->threads;
 	if (grid[0] > most || blocks > most)
 		return gd_error_set(error, GD_COOPERATIVE_RESIDENCY_EXCEEDED, "Launch a smaller grid.",
@@ -202,7 +202,7 @@ static bool make_workspace(struct gd_stream *stream)
 static bool describe_launch(struct gd_stream *stream, const struct gd_launch *launch, struct gd_error *error)
 {
 	static _Atomic uint64_t serial;
-	const struct gd_program *program = launch->module->program;
+	const struct gd_ptx_program *program = launch->module->program;
 	struct gd_vm_launch *vm = &stream->launch;
 	memset(vm, 0, sizeof(*vm));
 	vm->program = &program->vm;

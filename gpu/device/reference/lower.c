@@ -97,7 +97,7 @@ bool gd_lower_want(struct gd_lower *lower, struct gd_ptx_func *func)
 {
 	if (func->is_wanted || !func->has_body)
 		return true;
-	lower->wanted = gd_arena_grow(lower->arena, lower->wanted, lower->wanted_count,
+	lower->wanted = gd_scratch_grow(lower->arena, lower->wanted, lower->wanted_count,
 				      &lower->wanted_capacity, sizeof(*lower->wanted));
 	if (!lower->wanted)
 		return gd_ptx_no_memory(lower->module);
@@ -201,7 +201,7 @@ static bool declare_registers(struct gd_lower *lower)
 		symbol->first = (uint32_t)func->reg_count;
 		symbol->count = (uint32_t)count;
 		while (func->reg_count + (size_t)count > func->reg_capacity) {
-			func->classes = gd_arena_grow(lower->arena, func->classes, func->reg_capacity,
+			func->classes = gd_scratch_grow(lower->arena, func->classes, func->reg_capacity,
 						      &func->reg_capacity, 1);
 			if (!func->classes)
 				return gd_ptx_no_memory(module);
@@ -224,9 +224,11 @@ void gd_lower_touch(struct gd_lower *lower, struct gd_ptx_var *var)
 			lower->dynamic_align = var->align;
 		return;
 	}
+	/* A gap behind each variable, so that running out of one is not hidden by the next; it is not counted. */
 	uint64_t at = (lower->shared_top + align - 1) & ~(align - 1);
 	var->address = GD_SHARED_START + at;
-	lower->shared_top = at + var->size;
+	lower->shared_top = at + var->size + GD_SHARED_GAP;
+	lower->shared_bytes = ((lower->shared_bytes + align - 1) & ~(align - 1)) + var->size;
 }
 
 /* Give the variables declared since `var` their places in the function or in shared memory. */
@@ -321,7 +323,7 @@ static bool enter(struct gd_lower *lower)
 	struct gd_lower_func *func = lower->func;
 	if (!gd_symbols_enter(&lower->module->symbols))
 		return gd_ptx_fail(lower->module, "blocks deeper than %d", GD_PTX_SCOPES_MAX);
-	func->scope_parent = gd_arena_grow(lower->arena, func->scope_parent, func->scope_count,
+	func->scope_parent = gd_scratch_grow(lower->arena, func->scope_parent, func->scope_count,
 					   &func->scope_capacity, sizeof(*func->scope_parent));
 	if (!func->scope_parent)
 		return gd_ptx_no_memory(lower->module);
@@ -344,7 +346,7 @@ static void leave(struct gd_lower *lower)
 static bool declare_signature(struct gd_lower *lower, const struct gd_ptx_param *params, size_t count,
 			      uint32_t base, struct gd_vm_words **out_words)
 {
-	struct gd_vm_words *words = gd_arena_take(lower->arena, count, sizeof(*words));
+	struct gd_vm_words *words = gd_scratch_take(lower->arena, count, sizeof(*words));
 	if (!words)
 		return gd_ptx_no_memory(lower->module);
 	for (size_t i = 0; i < count; i++) {
@@ -392,7 +394,7 @@ static bool lower_body(struct gd_lower *lower)
 bool gd_lower_function(struct gd_lower *lower, struct gd_ptx_func *func)
 {
 	struct gd_ptx_module *module = lower->module;
-	struct gd_lower_func *lowered = gd_arena_take(lower->arena, 1, sizeof(*lowered));
+	struct gd_lower_func *lowered = gd_scratch_take(lower->arena, 1, sizeof(*lowered));
 	if (!lowered)
 		return gd_ptx_no_memory(module);
 	lowered->func = func;
@@ -405,7 +407,7 @@ bool gd_lower_function(struct gd_lower *lower, struct gd_ptx_func *func)
 	if (!enter(lower))
 		return false;
 	/* Register 0 is never used, so that 0 can mean none. */
-	lowered->classes = gd_arena_grow(lower->arena, NULL, 0, &lowered->reg_capacity, 1);
+	lowered->classes = gd_scratch_grow(lower->arena, NULL, 0, &lowered->reg_capacity, 1);
 	if (!lowered->classes)
 		return gd_ptx_no_memory(module);
 	lowered->reg_count = 1;

@@ -13,6 +13,7 @@
 #include "gpu/device/reference/ptx.h"
 
 #define GD_CONSTANT_BYTES_MAX ((size_t)256 << 20)
+#define GD_SHARED_GAP 64u /* bytes behind each static shared variable */
 #define GD_WORDS_MAX          65536u /* parameter words of one function */
 
 /*
@@ -82,7 +83,7 @@ struct gd_lower_patch {
 
 struct gd_lower {
 	struct gd_ptx_module *module;
-	struct gd_arena *arena;
+	struct gd_scratch *arena;
 	struct gd_error *error;
 	struct gd_lower_func *func;
 	struct gd_ptx_stmt stmt;
@@ -95,7 +96,7 @@ struct gd_lower {
 	struct gd_lower_patch *patches;
 	size_t patch_count, patch_capacity;
 	uint32_t site_count;
-	uint64_t shared_top;
+	uint64_t shared_top, shared_bytes; /* with and without the gaps */
 	uint32_t dynamic_align;
 	bool has_dynamic_shared, uses_heap;
 	struct gd_ptx_func **wanted; /* functions to lower, in the order they were found */

@@ -119,7 +119,7 @@ static bool call_words(struct gd_lower *lower, const struct gd_ptx_operand *list
 		       const struct gd_vm_words **out_words, uint32_t *out_count)
 {
 	uint32_t count = list ? list->count : 0;
-	struct gd_vm_words *words = gd_arena_take(lower->arena, count, sizeof(*words));
+	struct gd_vm_words *words = gd_scratch_take(lower->arena, count, sizeof(*words));
 	if (!words)
 		return gd_ptx_no_memory(lower->module);
 	for (uint32_t i = 0; i < count; i++) {
@@ -149,7 +149,7 @@ static bool same_words(const struct gd_vm_words *words, uint32_t count, const st
 static bool note_callee(struct gd_lower *lower, struct gd_ptx_func *callee)
 {
 	struct gd_lower_func *func = lower->func;
-	func->callees = gd_arena_grow(lower->arena, func->callees, func->callee_count, &func->callee_capacity,
+	func->callees = gd_scratch_grow(lower->arena, func->callees, func->callee_count, &func->callee_capacity,
 				      sizeof(*func->callees));
 	if (!func->callees)
 		return gd_ptx_no_memory(lower->module);
@@ -172,7 +172,7 @@ static bool lower_call(struct gd_lower *lower)
 	target = &o[at++];
 	if (at < count && o[at].kind == GD_O_LIST)
 		args = &o[at++];
-	struct gd_vm_call *call = gd_arena_take(lower->arena, 1, sizeof(*call));
+	struct gd_vm_call *call = gd_scratch_take(lower->arena, 1, sizeof(*call));
 	if (!call)
 		return gd_ptx_no_memory(lower->module);
 	if (!call_words(lower, args, &call->args, &call->arg_count) ||

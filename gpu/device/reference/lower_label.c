@@ -18,10 +18,10 @@ bool gd_lower_label_new(struct gd_lower *lower, uint32_t *out_label)
 	size_t capacity = func->label_capacity;
 	if (func->label_count == GD_PTX_INSTRUCTIONS_MAX)
 		return gd_lower_wrong(lower, "too many branches");
-	func->label_at = gd_arena_grow(lower->arena, func->label_at, func->label_count, &capacity,
+	func->label_at = gd_scratch_grow(lower->arena, func->label_at, func->label_count, &capacity,
 				       sizeof(*func->label_at));
 	func->label_capacity = capacity;
-	func->uses = gd_arena_grow(lower->arena, func->uses, func->label_count, &func->use_capacity,
+	func->uses = gd_scratch_grow(lower->arena, func->uses, func->label_count, &func->use_capacity,
 				   sizeof(*func->uses));
 	if (!func->label_at || !func->uses)
 		return gd_ptx_no_memory(lower->module);
@@ -81,7 +81,7 @@ bool gd_lower_label_define(struct gd_lower *lower, const struct gd_token *name,
 	struct gd_lower_func *func = lower->func;
 	uint32_t scope = lower->scopes[lower->scope_depth];
 	if (!func->label_bucket_count) {
-		func->label_buckets = gd_arena_take(lower->arena, 1u << 14, sizeof(*func->label_buckets));
+		func->label_buckets = gd_scratch_take(lower->arena, 1u << 14, sizeof(*func->label_buckets));
 		if (!func->label_buckets)
 			return gd_ptx_no_memory(lower->module);
 		func->label_bucket_count = 1u << 14;
@@ -89,7 +89,7 @@ bool gd_lower_label_define(struct gd_lower *lower, const struct gd_token *name,
 	if (find_in(func, name->text, name->length, scope))
 		return gd_ptx_fail(lower->module, "the label `%.*s` stands twice", (int)(name->length & 63),
 				   name->text);
-	struct gd_ptx_label *label = gd_arena_take(lower->arena, 1, sizeof(*label));
+	struct gd_ptx_label *label = gd_scratch_take(lower->arena, 1, sizeof(*label));
 	if (!label)
 		return gd_ptx_no_memory(lower->module);
 	*label = (struct gd_ptx_label){.text = name->text,

@@ -15,7 +15,7 @@ uint32_t gd_lower_temp(struct gd_lower *lower, enum gd_class class)
 	struct gd_lower_func *func = lower->func;
 	if (func->reg_count == GD_PTX_REGISTERS_MAX)
 		return GD_OPND_NONE;
-	func->classes = gd_arena_grow(lower->arena, func->classes, func->reg_count, &func->reg_capacity, 1);
+	func->classes = gd_scratch_grow(lower->arena, func->classes, func->reg_count, &func->reg_capacity, 1);
 	if (!func->classes)
 		return GD_OPND_NONE;
 	func->classes[func->reg_count] = (uint8_t) class;
@@ -30,7 +30,7 @@ static uint32_t pool_append(struct gd_lower *lower, enum gd_class class, uint64_
 		if (lower->pool_capacity > GD_CONSTANT_BYTES_MAX)
 			return GD_OPND_NONE;
 		size_t capacity = lower->pool_capacity ? lower->pool_capacity : 2048;
-		uint8_t *moved = gd_arena_take(lower->arena, 2 * capacity + 64, 1);
+		uint8_t *moved = gd_scratch_take(lower->arena, 2 * capacity + 64, 1);
 		if (!moved)
 			return GD_OPND_NONE;
 		if (lower->pool_bytes)
@@ -64,7 +64,7 @@ static size_t hash_of(enum gd_class class, uint64_t value)
 static bool hash_grow(struct gd_lower *lower)
 {
 	size_t size = lower->pool_hash_size ? 2 * lower->pool_hash_size : 256;
-	uint32_t *table = gd_arena_take(lower->arena, size, sizeof(*table));
+	uint32_t *table = gd_scratch_take(lower->arena, size, sizeof(*table));
 	if (!table)
 		return false;
 	for (size_t i = 0; i < lower->pool_key_count; i++) {
@@ -96,7 +96,7 @@ uint32_t gd_lower_const(struct gd_lower *lower, enum gd_class class, uint64_t va
 			return GD_OPND(GD_OPND_CONST, key->offset / 64);
 	}
 	uint32_t opnd = pool_append(lower, class, value);
-	lower->pool_keys = gd_arena_grow(lower->arena, lower->pool_keys, lower->pool_key_count,
+	lower->pool_keys = gd_scratch_grow(lower->arena, lower->pool_keys, lower->pool_key_count,
 					 &lower->pool_key_capacity, sizeof(*lower->pool_keys));
 	if (opnd == GD_OPND_NONE || !lower->pool_keys)
 		return GD_OPND_NONE;
@@ -109,7 +109,7 @@ uint32_t gd_lower_const(struct gd_lower *lower, enum gd_class class, uint64_t va
 uint32_t gd_lower_dynamic(struct gd_lower *lower, uint64_t addend)
 {
 	uint32_t opnd = pool_append(lower, GD_CLASS_64, 0);
-	lower->patches = gd_arena_grow(lower->arena, lower->patches, lower->patch_count,
+	lower->patches = gd_scratch_grow(lower->arena, lower->patches, lower->patch_count,
 				       &lower->patch_capacity, sizeof(*lower->patches));
 	if (opnd == GD_OPND_NONE || !lower->patches)
 		return GD_OPND_NONE;
@@ -241,7 +241,7 @@ struct gd_lir *gd_lower_emit(struct gd_lower *lower, enum gd_op op)
 	if (func->lir_count == GD_PTX_INSTRUCTIONS_MAX)
 		return NULL;
 	func->lir =
-	    gd_arena_grow(lower->arena, func->lir, func->lir_count, &func->lir_capacity, sizeof(*func->lir));
+	    gd_scratch_grow(lower->arena, func->lir, func->lir_count, &func->lir_capacity, sizeof(*func->lir));
 	if (!func->lir)
 		return NULL;
 	struct gd_lir *lir = &func->lir[func->lir_count++];

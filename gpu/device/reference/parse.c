@@ -79,7 +79,7 @@ bool gd_ptx_skip_braces(struct gd_ptx_module *module)
 
 const char *gd_ptx_text(struct gd_ptx_module *module, const char *text, uint32_t length)
 {
-	char *copy = gd_arena_take(module->arena, (size_t)length + 1, 1);
+	char *copy = gd_scratch_take(module->arena, (size_t)length + 1, 1);
 	if (copy)
 		memcpy(copy, text, length);
 	return copy;
@@ -138,7 +138,7 @@ bool gd_ptx_parse_file(struct gd_ptx_module *module)
 		return false;
 	if (module->token.kind != GD_TOK_STRING)
 		return gd_ptx_fail(module, "expected a file name");
-	module->files = gd_arena_grow(module->arena, module->files, module->file_count,
+	module->files = gd_scratch_grow(module->arena, module->files, module->file_count,
 				      &module->file_capacity, sizeof(*module->files));
 	if (!module->files)
 		return gd_ptx_no_memory(module);
@@ -173,7 +173,7 @@ static bool parse_params(struct gd_ptx_module *module, struct gd_ptx_func *func,
 			return false;
 		if (*count == GD_PTX_LIST_MAX)
 			return gd_ptx_fail(module, "more than %d parameters", GD_PTX_LIST_MAX);
-		*list = gd_arena_grow(module->arena, *list, *count, capacity, sizeof(**list));
+		*list = gd_scratch_grow(module->arena, *list, *count, capacity, sizeof(**list));
 		if (!*list)
 			return gd_ptx_no_memory(module);
 		uint64_t align = func->is_entry || var->align > 4 ? var->align : 4;
@@ -196,7 +196,7 @@ static struct gd_ptx_func *func_named(struct gd_ptx_module *module, const struct
 	struct gd_symbol *symbol = gd_symbols_find(&module->symbols, name->text, name->length, &index);
 	if (symbol && symbol->kind == GD_SYM_FUNC)
 		return symbol->func;
-	struct gd_ptx_func *func = gd_arena_take(module->arena, 1, sizeof(*func));
+	struct gd_ptx_func *func = gd_scratch_take(module->arena, 1, sizeof(*func));
 	symbol = gd_symbols_add(&module->symbols, module->arena, name->text, name->length, GD_SYM_FUNC);
 	if (!func || !symbol)
 		return NULL;
@@ -350,7 +350,7 @@ static bool parse_directive(struct gd_ptx_module *module)
 	return gd_ptx_fail(module, "expected a directive");
 }
 
-bool gd_ptx_parse(struct gd_ptx_module *module, struct gd_arena *arena, const char *text, size_t bytes,
+bool gd_ptx_parse(struct gd_ptx_module *module, struct gd_scratch *arena, const char *text, size_t bytes,
 		  struct gd_error *error)
 {
 	*module = (struct gd_ptx_module){.arena = arena, .error = error};

@@ -97,7 +97,7 @@ static bool list_operand(struct gd_ptx_module *module, char close, struct gd_ptx
 			return false;
 		if (count == GD_PTX_LIST_MAX)
 			return gd_ptx_fail(module, "a list of more than %d elements", GD_PTX_LIST_MAX);
-		items = gd_arena_grow(module->arena, items, count, &capacity, sizeof(*items));
+		items = gd_scratch_grow(module->arena, items, count, &capacity, sizeof(*items));
 		if (!items)
 			return gd_ptx_no_memory(module);
 		items[count] = (struct gd_ptx_operand){0};
@@ -125,7 +125,7 @@ static bool parse_operand(struct gd_ptx_module *module, struct gd_ptx_operand *o
 	if (!simple_operand(module, operand))
 		return false;
 	if (gd_ptx_accept(module, '|')) {
-		operand->second = gd_arena_take(module->arena, 1, sizeof(*operand->second));
+		operand->second = gd_scratch_take(module->arena, 1, sizeof(*operand->second));
 		if (!operand->second)
 			return gd_ptx_no_memory(module);
 		return simple_operand(module, operand->second);

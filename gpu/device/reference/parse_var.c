@@ -82,7 +82,7 @@ static bool parse_name(struct gd_ptx_module *module, const struct shape *shape, 
 		if (__builtin_mul_overflow(size, (uint64_t)count, &size) || size > GD_PTX_VARIABLE_MAX)
 			return gd_ptx_fail(module, "a variable of more than %llu bytes", GD_PTX_VARIABLE_MAX);
 	}
-	struct gd_ptx_var *var = gd_arena_take(module->arena, 1, sizeof(*var));
+	struct gd_ptx_var *var = gd_scratch_take(module->arena, 1, sizeof(*var));
 	if (!var)
 		return gd_ptx_no_memory(module);
 	var->name = gd_ptx_text(module, name.text, name.length);
@@ -122,7 +122,7 @@ static bool init_reserve(struct gd_ptx_module *module, struct initialiser *init,
 		size_t larger = init->capacity ? init->capacity : 64;
 		while (larger < bytes)
 			larger *= 2;
-		uint8_t *moved = gd_arena_take(module->arena, larger, 1);
+		uint8_t *moved = gd_scratch_take(module->arena, larger, 1);
 		if (!moved)
 			return gd_ptx_no_memory(module);
 		if (var->init_bytes)
@@ -138,7 +138,7 @@ static bool init_reserve(struct gd_ptx_module *module, struct initialiser *init,
 /* symbol, symbol+4, generic(symbol), generic(symbol)+4; `mask` other than 0 picks one byte of it. */
 static bool parse_address(struct gd_ptx_module *module, struct initialiser *init, uint64_t mask)
 {
-	struct gd_ptx_reloc *reloc = gd_arena_take(module->arena, 1, sizeof(*reloc));
+	struct gd_ptx_reloc *reloc = gd_scratch_take(module->arena, 1, sizeof(*reloc));
 	uint8_t bytes = gd_ptx_types[init->shape->type].bytes;
 	if (!reloc)
 		return gd_ptx_no_memory(module);

@@ -8,7 +8,7 @@
 #define VARIABLE_GAP 256u /* unmapped bytes between two variables, so that running out of one is seen */
 
 struct loader {
-	struct gd_program *program;
+	struct gd_ptx_program *program;
 	struct gd_ptx_module module;
 	struct gd_lower lower;
 	struct gd_vm_code *codes;
@@ -89,7 +89,7 @@ static bool make_images(struct loader *loader)
 			ends[var->space] = var->address - base + bytes;
 	}
 	for (uint32_t space = GD_SP_GLOBAL; space <= GD_SP_CONST; space++) {
-		loader->images[space] = gd_arena_take(&loader->program->arena, ends[space] + 16, 1);
+		loader->images[space] = gd_scratch_take(&loader->program->arena, ends[space] + 16, 1);
 		if (!loader->images[space])
 			return gd_ptx_no_memory(&loader->module);
 	}
@@ -134,7 +134,7 @@ static bool lower_all(struct loader *loader)
 {
 	struct gd_lower *lower = &loader->lower;
 	loader->codes =
-	    gd_arena_take(&loader->program->arena, loader->module.func_count, sizeof(*loader->codes));
+	    gd_scratch_take(&loader->program->arena, loader->module.func_count, sizeof(*loader->codes));
 	if (!loader->codes)
 		return gd_ptx_no_memory(&loader->module);
 	for (const struct gd_ptx_func *func = loader->module.funcs; func; func = func->next) {
@@ -197,8 +197,8 @@ static bool find_local(struct loader *loader, const struct gd_ptx_func *entry)
 {
 	struct depth depth = {.loader = loader};
 	bool has_local = false;
-	depth.need = gd_arena_take(&loader->program->arena, loader->module.func_count, sizeof(*depth.need));
-	depth.is_open = gd_arena_take(&loader->program->arena, loader->module.func_count, 1);
+	depth.need = gd_scratch_take(&loader->program->arena, loader->module.func_count, sizeof(*depth.need));
+	depth.is_open = gd_scratch_take(&loader->program->arena, loader->module.func_count, 1);
 	if (!depth.need || !depth.is_open)
 		return gd_ptx_no_memory(&loader->module);
 	uint32_t bytes = local_need(&depth, entry, 0);
@@ -245,7 +245,7 @@ static bool make_spans(struct loader *loader)
 	uint32_t total = 0, at = 0;
 	for (const struct gd_ptx_var *var = loader->module.vars; var; var = var->next)
 		total++;
-	struct gd_vm_span *spans = gd_arena_take(&loader->program->arena, total, sizeof(*spans));
+	struct gd_vm_span *spans = gd_scratch_take(&loader->program->arena, total, sizeof(*spans));
 	if (!spans)
 		return gd_ptx_no_memory(&loader->module);
 	static const enum gd_ptx_space order[] = {GD_SP_GLOBAL, GD_SP_CONST, GD_SP_SHARED};
@@ -271,14 +271,16 @@ static bool finish_shared(struct loader *loader)
 {
 	struct gd_lower *lower = &loader->lower;
 	struct gd_vm_program *vm = &loader->program->vm;
-	uint64_t align = lower->dynamic_align > 16 ? lower->dynamic_align : 16, bytes = lower->shared_top;
+	uint64_t align = lower->dynamic_align > 16 ? lower->dynamic_align : 16, bytes = lower->shared_bytes;
 	if (bytes > GD_SHARED_STATIC_MAX)
 		return gd_error_set(
 		    loader->module.error, GD_INVALID_PROGRAM, "Use dynamic shared memory for more.",
 		    "the kernel uses %llu bytes of static shared memory, at most %u are there",
 		    (unsigned long long)bytes, GD_SHARED_STATIC_MAX);
 	loader->program->info.shared_bytes = (uint32_t)bytes;
-	bytes = (bytes + align - 1) & ~(align - 1);
+	loader->program->info.max_dynamic_shared_bytes =
+		GD_SHARED_OPTIN_MAX - (uint32_t)((bytes + align - 1) & ~(align - 1));
+	bytes = (lower->shared_top + align - 1) & ~(align - 1);
 	vm->shared_bytes = (uint32_t)bytes;
 	vm->has_dynamic_shared = lower->has_dynamic_shared;
 	for (size_t i = 0; i < lower->patch_count; i++) {
@@ -313,18 +315,17 @@ static bool describe(struct loader *loader, const struct gd_ptx_func *entry, uin
 	info->const_bytes = 0;
 	for (const struct gd_ptx_var *var = loader->module.vars; var; var = var->next)
 		info->const_bytes += var->space == GD_SP_CONST ? (uint32_t)var->size : 0;
-	info->max_dynamic_shared_bytes = GD_SHARED_OPTIN_MAX - loader->program->vm.shared_bytes;
 	info->occupancy_threads = occupancy_threads ? occupancy_threads : info->max_threads;
-	info->occupancy_blocks = gd_program_occupancy(loader->program, info->occupancy_threads, 0);
+	info->occupancy_blocks = gd_ptx_program_occupancy(loader->program, info->occupancy_threads, 0);
 	return true;
 }
 
-uint32_t gd_program_occupancy(const struct gd_program *program, uint32_t threads, uint32_t dynamic_bytes)
+uint32_t gd_ptx_program_occupancy(const struct gd_ptx_program *program, uint32_t threads, uint32_t dynamic_bytes)
 {
 	uint32_t warps = (threads + GD_LANES - 1) / GD_LANES;
 	if (!threads || threads > program->info.max_threads)
 		return 0;
-	uint32_t shared = program->vm.shared_bytes + dynamic_bytes + GD_SHARED_RESERVED;
+	uint32_t shared = program->info.shared_bytes + dynamic_bytes + GD_SHARED_RESERVED;
 	uint32_t registers = (program->info.registers * GD_LANES + 255) / 256 * 256 * warps;
 	uint32_t blocks = GD_SM_THREADS / (warps * GD_LANES);
 	if (blocks > GD_SM_BLOCKS)
@@ -336,7 +337,7 @@ uint32_t gd_program_occupancy(const struct gd_program *program, uint32_t threads
 
 static bool load(struct loader *loader, const struct gd_image *image, struct gd_error *error)
 {
-	struct gd_program *program = loader->program;
+	struct gd_ptx_program *program = loader->program;
 	struct gd_lower *lower = &loader->lower;
 	const char *source_name = image->source_name;
 	if (!gd_ptx_parse(&loader->module, &program->arena, image->data, image->bytes, error))
@@ -373,9 +374,9 @@ static bool load(struct loader *loader, const struct gd_image *image, struct gd_
 }
 
 /* The text is copied first: names and files point into it, and the caller's may go. */
-static bool copy_text(struct gd_program *program, const struct gd_image *image, struct gd_image *out_image)
+static bool copy_text(struct gd_ptx_program *program, const struct gd_image *image, struct gd_image *out_image)
 {
-	char *text = gd_arena_take(&program->arena, image->bytes + 1, 1);
+	char *text = gd_scratch_take(&program->arena, image->bytes + 1, 1);
 	if (!text)
 		return false;
 	memcpy(text, image->data, image->bytes);
@@ -384,7 +385,7 @@ static bool copy_text(struct gd_program *program, const struct gd_image *image, 
 	return true;
 }
 
-bool gd_program_load(const struct gd_image *image, struct gd_program **out_program, struct gd_error *error)
+bool gd_ptx_program_load(const struct gd_image *image, struct gd_ptx_program **out_program, struct gd_error *error)
 {
 	struct gd_error ignored;
 	struct gd_image copy;
@@ -398,11 +399,11 @@ bool gd_program_load(const struct gd_image *image, struct gd_program **out_progr
 		return gd_error_set(error, GD_INVALID_PROGRAM, "Make the program smaller.",
 				    "the PTX has %zu bytes, at most %u are taken", image->bytes,
 				    GD_PTX_BYTES_MAX);
-	struct gd_program *program = calloc(1, sizeof(*program));
+	struct gd_ptx_program *program = calloc(1, sizeof(*program));
 	struct loader *loader = calloc(1, sizeof(*loader));
 	bool is_loaded = false;
 	if (program && loader) {
-		gd_arena_init(&program->arena, GD_PTX_ARENA_MAX);
+		gd_scratch_init(&program->arena, GD_PTX_ARENA_MAX);
 		loader->program = program;
 		is_loaded =
 		    copy_text(program, image, &copy)
@@ -413,17 +414,17 @@ bool gd_program_load(const struct gd_image *image, struct gd_program **out_progr
 	}
 	free(loader);
 	if (!is_loaded) {
-		gd_program_free(program);
+		gd_ptx_program_free(program);
 		return false;
 	}
 	*out_program = program;
 	return true;
 }
 
-void gd_program_free(struct gd_program *program)
+void gd_ptx_program_free(struct gd_ptx_program *program)
 {
 	if (!program)
 		return;
-	gd_arena_done(&program->arena);
+	gd_scratch_done(&program->arena);
 	free(program);
 }

@@ -22,8 +22,8 @@
 #define GD_SM_BLOCKS           32u
 #define GD_SHARED_RESERVED     1024u /* of each block, by the system */
 
-struct gd_program {
-	struct gd_arena arena;
+struct gd_ptx_program {
+	struct gd_scratch arena;
 	struct gd_vm_program vm;
 	struct gd_kernel_info info;
 	uint32_t required_block[3]; /* .reqntid; 0 when any will do */
@@ -33,10 +33,10 @@ struct gd_program {
 /*
  * Load an image. Fails: GD_UNSUPPORTED_FEATURE, GD_INVALID_PROGRAM, GD_DEVICE_OUT_OF_MEMORY.
  */
-bool gd_program_load(const struct gd_image *image, struct gd_program **out_program, struct gd_error *error);
-void gd_program_free(struct gd_program *program); /* NULL is a no-op */
+bool gd_ptx_program_load(const struct gd_image *image, struct gd_ptx_program **out_program, struct gd_error *error);
+void gd_ptx_program_free(struct gd_ptx_program *program); /* NULL is a no-op */
 
 /* Blocks of `threads` threads that one multiprocessor of compute capability 9.0 holds at once. */
-uint32_t gd_program_occupancy(const struct gd_program *program, uint32_t threads, uint32_t dynamic_bytes);
+uint32_t gd_ptx_program_occupancy(const struct gd_ptx_program *program, uint32_t threads, uint32_t dynamic_bytes);
 
 #endif

@@ -233,7 +233,7 @@ struct gd_ptx_file {
 };
 
 struct gd_ptx_module {
-	struct gd_arena *arena;
+	struct gd_scratch *arena;
 	struct gd_error *error;
 	struct gd_symbols symbols;
 	struct gd_ptx_var *vars, **vars_end;
@@ -252,7 +252,7 @@ struct gd_ptx_module {
  * Parse the module level of `text`: variables, signatures, where each body begins. Bodies are only skipped.
  * Fails: GD_INVALID_PROGRAM with the line, GD_DEVICE_OUT_OF_MEMORY.
  */
-bool gd_ptx_parse(struct gd_ptx_module *module, struct gd_arena *arena, const char *text, size_t bytes,
+bool gd_ptx_parse(struct gd_ptx_module *module, struct gd_scratch *arena, const char *text, size_t bytes,
 		  struct gd_error *error);
 
 /* The rest is for the parser's own files and the lowering. */
@@ -299,11 +299,11 @@ bool gd_ptx_parse_names(struct gd_ptx_module *module, struct gd_ptx_operand **ou
 /* Text of a token, NUL-terminated in the arena; NULL when memory ran out. */
 const char *gd_ptx_text(struct gd_ptx_module *module, const char *text, uint32_t length);
 
-bool gd_symbols_init(struct gd_symbols *symbols, struct gd_arena *arena, size_t text_bytes);
+bool gd_symbols_init(struct gd_symbols *symbols, struct gd_scratch *arena, size_t text_bytes);
 bool gd_symbols_enter(struct gd_symbols *symbols); /* false: too deep */
 void gd_symbols_leave(struct gd_symbols *symbols);
 /* Declare a name in the current scope; NULL when memory ran out. Redeclaring shadows. */
-struct gd_symbol *gd_symbols_add(struct gd_symbols *symbols, struct gd_arena *arena, const char *text,
+struct gd_symbol *gd_symbols_add(struct gd_symbols *symbols, struct gd_scratch *arena, const char *text,
 				 uint32_t length, enum gd_symbol_kind kind);
 /* Find the innermost declaration; ranges are found by their prefix and give the index. NULL when there is
  * none. */

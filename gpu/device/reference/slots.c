@@ -87,7 +87,7 @@ static bool find_intervals(struct liveness *live)
 		}
 	}
 	live->positions = position;
-	live->globals = gd_arena_take(live->lower->arena, func->reg_count, sizeof(*live->globals));
+	live->globals = gd_scratch_take(live->lower->arena, func->reg_count, sizeof(*live->globals));
 	if (!live->globals)
 		return false;
 	for (uint32_t i = 0; i < func->reg_count; i++) {
@@ -171,7 +171,7 @@ static void extend_over(struct liveness *live, const uint64_t *set, uint32_t pos
  */
 static bool find_liveness(struct liveness *live, bool *out_exact)
 {
-	struct gd_arena *arena = live->lower->arena;
+	struct gd_scratch *arena = live->lower->arena;
 	const struct gd_flow *flow = live->flow;
 	live->set_words = (live->global_count + 63) / 64;
 	*out_exact = false;
@@ -180,10 +180,10 @@ static bool find_liveness(struct liveness *live, bool *out_exact)
 		return true;
 	}
 	size_t words = (size_t)live->set_words * flow->block_count;
-	live->live_in = gd_arena_take(arena, words, 8);
-	live->live_out = gd_arena_take(arena, words, 8);
-	live->gen = gd_arena_take(arena, words, 8);
-	live->kill = gd_arena_take(arena, words, 8);
+	live->live_in = gd_scratch_take(arena, words, 8);
+	live->live_out = gd_scratch_take(arena, words, 8);
+	live->gen = gd_scratch_take(arena, words, 8);
+	live->kill = gd_scratch_take(arena, words, 8);
 	if (arena->failed)
 		return false;
 	for (uint32_t i = 0; i < flow->order_count; i++)
@@ -210,13 +210,13 @@ static bool find_liveness(struct liveness *live, bool *out_exact)
 static bool scan(struct liveness *live, uint32_t *slot_of, uint32_t slot_count[GD_CLASS_COUNT])
 {
 	const struct gd_lower_func *func = live->lower->func;
-	struct gd_arena *arena = live->lower->arena;
+	struct gd_scratch *arena = live->lower->arena;
 	size_t positions = (size_t)live->positions + 2;
-	uint32_t *starts = gd_arena_take(arena, positions, sizeof(*starts));
-	uint32_t *ends = gd_arena_take(arena, positions, sizeof(*ends));
-	uint32_t *next_start = gd_arena_take(arena, func->reg_count, sizeof(*next_start));
-	uint32_t *next_end = gd_arena_take(arena, func->reg_count, sizeof(*next_end));
-	uint32_t *free_slots = gd_arena_take(arena, func->reg_count, sizeof(*free_slots));
+	uint32_t *starts = gd_scratch_take(arena, positions, sizeof(*starts));
+	uint32_t *ends = gd_scratch_take(arena, positions, sizeof(*ends));
+	uint32_t *next_start = gd_scratch_take(arena, func->reg_count, sizeof(*next_start));
+	uint32_t *next_end = gd_scratch_take(arena, func->reg_count, sizeof(*next_end));
+	uint32_t *free_slots = gd_scratch_take(arena, func->reg_count, sizeof(*free_slots));
 	uint32_t free_head[GD_CLASS_COUNT] = {0};
 	if (arena->failed)
 		return false;
@@ -254,7 +254,7 @@ static bool collect_zero(struct liveness *live, bool is_exact, struct gd_slots *
 	static const uint32_t bytes[GD_CLASS_COUNT] = {
 	    [GD_CLASS_PRED] = 4, [GD_CLASS_16] = 64, [GD_CLASS_32] = 128, [GD_CLASS_64] = 256};
 	const struct gd_lower_func *func = live->lower->func;
-	slots->zero = gd_arena_take(live->lower->arena, live->global_count, sizeof(*slots->zero));
+	slots->zero = gd_scratch_take(live->lower->arena, live->global_count, sizeof(*slots->zero));
 	if (!slots->zero)
 		return false;
 	for (uint32_t i = 0; i < live->global_count; i++) {
@@ -274,9 +274,9 @@ bool gd_slots_assign(struct gd_lower *lower, const struct gd_flow *flow, struct 
 	struct gd_slots slots = {0};
 	uint32_t count[GD_CLASS_COUNT] = {0};
 	bool is_exact;
-	live.intervals = gd_arena_take(lower->arena, func->reg_count, sizeof(*live.intervals));
-	live.start_of = gd_arena_take(lower->arena, flow->block_count, sizeof(*live.start_of));
-	slots.offset = gd_arena_take(lower->arena, func->reg_count, sizeof(*slots.offset));
+	live.intervals = gd_scratch_take(lower->arena, func->reg_count, sizeof(*live.intervals));
+	live.start_of = gd_scratch_take(lower->arena, flow->block_count, sizeof(*live.start_of));
+	slots.offset = gd_scratch_take(lower->arena, func->reg_count, sizeof(*slots.offset));
 	if (lower->arena->failed || !find_intervals(&live) || !find_liveness(&live, &is_exact) ||
 	    !scan(&live, slots.offset, count))
 		return gd_ptx_no_memory(lower->module);

@@ -27,7 +27,7 @@ struct gd_chunk {
 };
 
 struct gd_module {
-	struct gd_program *program;
+	struct gd_ptx_program *program;
 };
 
 enum gd_stream_state { GD_STREAM_IDLE, GD_STREAM_DONE, GD_STREAM_FAILED };

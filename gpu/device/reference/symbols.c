@@ -10,13 +10,13 @@ static uint32_t hash_of(const char *text, uint32_t length)
 	return hash;
 }
 
-bool gd_symbols_init(struct gd_symbols *symbols, struct gd_arena *arena, size_t text_bytes)
+bool gd_symbols_init(struct gd_symbols *symbols, struct gd_scratch *arena, size_t text_bytes)
 {
 	uint32_t count = 256;
 	while (count < 1u << 18 && count < text_bytes / 64)
 		count *= 2;
 	*symbols = (struct gd_symbols){.bucket_count = count};
-	symbols->buckets = gd_arena_take(arena, count, sizeof(struct gd_symbol *));
+	symbols->buckets = gd_scratch_take(arena, count, sizeof(struct gd_symbol *));
 	return symbols->buckets;
 }
 
@@ -36,10 +36,10 @@ void gd_symbols_leave(struct gd_symbols *symbols)
 	symbols->scope--;
 }
 
-struct gd_symbol *gd_symbols_add(struct gd_symbols *symbols, struct gd_arena *arena, const char *text,
+struct gd_symbol *gd_symbols_add(struct gd_symbols *symbols, struct gd_scratch *arena, const char *text,
 				 uint32_t length, enum gd_symbol_kind kind)
 {
-	struct gd_symbol *symbol = gd_arena_take(arena, 1, sizeof(*symbol));
+	struct gd_symbol *symbol = gd_scratch_take(arena, 1, sizeof(*symbol));
 	if (!symbol)
 		return NULL;
 	symbol->text = text;
