@@ -202,6 +202,8 @@ static struct gd_kernel *make_kernel(struct gd_engine *engine, const struct gd_p
 					  .reproducible = true,
 					  .compile_ns = 2000000};
 	struct gd_kernel *kernel = calloc(1, sizeof *kernel);
+	if (!kernel)
+		gd_error_set(error, GD_OVERLOADED, NULL, "out of memory");
 	if (!kernel || !gd_artifact_new(&parts, &kernel->artifact, error)) {
 		free(kernel);
 		return NULL;
