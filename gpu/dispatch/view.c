@@ -75,8 +75,8 @@ unsigned gd_view_drain(struct gd_view *view)
 	struct gd_ring *ring = &view->link->control->lanes[view->lane->index].completed;
 	unsigned ended = 0;
 	uint32_t index;
-	/* a worker that pushes without end is stopped by the number of cells */
-	while (ended < GD_CELLS_PER_LANE && gd_ring_pop(ring, &index)) {
+	/* a worker that pushes without end is stopped by the number of cells, whatever it pushes */
+	for (unsigned taken = 0; taken < GD_CELLS_PER_LANE && gd_ring_pop(ring, &index); taken++) {
 		if (index >= GD_CELLS_PER_LANE || !view->errands[index])
 			continue;
 		struct gd_errand *errand = view->errands[index];

@@ -207,6 +207,20 @@ static void a_lane_may_end_with_dropped_dispatches_in_every_state(void **state)
 		}
 }
 
+static void a_ring_that_claims_billions_of_completions_costs_one_round(void **state)
+{
+	(void)state;
+	struct gd_ring *ring = &rig.lane->views[0]->link->control->lanes[0].completed;
+	uint32_t tail = atomic_load(&ring->tail);
+	for (uint32_t i = 0; i < GD_CELLS_PER_LANE; i++)
+		ring->entries[i] = i * 3;
+	atomic_store(&ring->head, tail + 0x80000000u);
+	assert_int_equal(gd_view_drain(rig.lane->views[0]), 0);
+	assert_int_equal(atomic_load(&ring->tail) - tail, GD_CELLS_PER_LANE);
+	atomic_store(&ring->head, atomic_load(&ring->tail));
+	check_round();
+}
+
 static void there_are_only_as_many_lanes_as_were_asked_for(void **state)
 {
 	(void)state;
@@ -239,6 +253,7 @@ int main(int argc, char **argv)
 	    cmocka_unit_test(room_gives_each_that_waits_one_turn_whoever_goes_meanwhile),
 	    cmocka_unit_test(dispatches_that_start_one_another_do_not_pile_up_on_the_stack),
 	    cmocka_unit_test(a_lane_may_end_with_dropped_dispatches_in_every_state),
+	    cmocka_unit_test(a_ring_that_claims_billions_of_completions_costs_one_round),
 	    cmocka_unit_test(there_are_only_as_many_lanes_as_were_asked_for),
 	    cmocka_unit_test(the_index_of_a_lane_that_has_ended_is_not_used_again),
 	};
