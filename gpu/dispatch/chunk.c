@@ -54,10 +54,12 @@ static bool send_simple(struct gd_station *station, enum gd_message_kind kind, u
 	return sent;
 }
 
+/* When the worker cannot be told, the chunk stays. */
 static void drop_chunk(struct gd_station *station, uint32_t index)
 {
 	struct gd_station_chunk *chunk = &station->chunks[index];
-	send_simple(station, GD_MESSAGE_CHUNK_FREE, index, 0);
+	if (!send_simple(station, GD_MESSAGE_CHUNK_FREE, index, 0))
+		return;
 	if (chunk->fd >= 0)
 		close(chunk->fd);
 	station->chunk_bytes -= chunk->bytes;
@@ -111,10 +113,14 @@ static bool serve(struct gd_station *station, struct gd_chunk_wait *wait)
 		index++;
 	if (index == GD_CHUNKS_MAX)
 		return false;
+	if (!send_simple(station, GD_MESSAGE_CHUNK_NEW, index, wait->bytes)) {
+		gd_error_set(&error, GD_OVERLOADED, "Send the request again in a moment.",
+			     "the worker of %s cannot be asked for memory now", station->status.id);
+		fail(wait, &error);
+		return true;
+	}
 	station->chunks[index] = (struct gd_station_chunk){.bytes = wait->bytes, .fd = -1, .wait = wait};
 	station->chunk_bytes += wait->bytes;
-	/* a refused send kills the worker, and its loss answers the wait */
-	send_simple(station, GD_MESSAGE_CHUNK_NEW, index, wait->bytes);
 	return true;
 }
 
@@ -151,6 +157,7 @@ void gd_station_chunk_made(struct gd_station *station, const struct gd_message *
 	if (!wait)
 		return;
 	chunk->wait = NULL;
+	gd_link_answered(station->link);
 	if (message->error.code) {
 		struct gd_error error;
 		gd_wire_error_unpack(&message->error, &error);

@@ -34,6 +34,7 @@ bool gd_dispatch_new(struct gd_lane *lane, struct gd_kernel *kernel, struct gd_d
 	if (!dispatch)
 		return gd_error_set(error, GD_OVERLOADED, NULL, "out of memory");
 	dispatch->buffers = (struct gd_payload_buffer *)(void *)(dispatch + 1);
+	dispatch->buffers_max = param_count;
 	dispatch->params = (uint8_t *)(dispatch->buffers + param_count);
 	dispatch->param_bytes = param_bytes;
 	dispatch->lane = lane;
@@ -69,7 +70,7 @@ int gd_dispatch_add(struct gd_dispatch *dispatch, uint32_t param, uint64_t bytes
 {
 	const struct gd_kernel_info *info = &dispatch->kernel->info;
 	if (param >= info->param_count || info->params[param].size != sizeof(uint64_t) ||
-	    dispatch->buffer_count >= info->param_count) {
+	    dispatch->buffer_count >= dispatch->buffers_max) {
 		gd_error_set(error, GD_INVALID_REQUEST, NULL, "parameter %u is not a pointer of this kernel",
 			     param);
 		return -1;
@@ -211,6 +212,19 @@ static void count_success(struct gd_dispatch *dispatch)
 	gd_count_phase(counts, GD_PHASE_D2H, dispatch->timing.d2h_ns);
 }
 
+/* A worker may tell any time; none is longer than the one that passed here. */
+static void take_timing(struct gd_dispatch *dispatch, const struct gd_cell *cell)
+{
+	uint64_t elapsed = gd_now_ns() - dispatch->submitted_ns;
+	uint64_t started = atomic_load_explicit(&cell->started_ns, memory_order_relaxed);
+	uint64_t queue = started > dispatch->submitted_ns ? started - dispatch->submitted_ns : 0;
+	uint64_t h2d = cell->h2d_ns, kernel = cell->kernel_ns, d2h = cell->d2h_ns;
+	dispatch->timing.queue_ns = queue < elapsed ? queue : elapsed;
+	dispatch->timing.h2d_ns = h2d < elapsed ? h2d : elapsed;
+	dispatch->timing.kernel_ns = !kernel || !elapsed ? 1 : kernel < elapsed ? kernel : elapsed;
+	dispatch->timing.d2h_ns = d2h < elapsed ? d2h : elapsed;
+}
+
 static void launch_done(struct gd_errand *errand, const struct gd_cell *cell, bool lost)
 {
 	struct gd_dispatch *dispatch = gd_container(errand, struct gd_dispatch, errand);
@@ -234,12 +248,7 @@ static void launch_done(struct gd_errand *errand, const struct gd_cell *cell, bo
 		dispatch->failed = true;
 		gd_error_set(&dispatch->error, GD_INTERNAL_STATE, NULL, "the dispatch was cancelled");
 	} else {
-		uint64_t started = atomic_load_explicit(&cell->started_ns, memory_order_relaxed);
-		dispatch->timing.queue_ns =
-		    started > dispatch->submitted_ns ? started - dispatch->submitted_ns : 0;
-		dispatch->timing.h2d_ns = cell->h2d_ns;
-		dispatch->timing.kernel_ns = cell->kernel_ns ? cell->kernel_ns : 1;
-		dispatch->timing.d2h_ns = cell->d2h_ns;
+		take_timing(dispatch, cell);
 		count_success(dispatch);
 	}
 	finish(dispatch);

@@ -24,6 +24,7 @@
 #include <string.h>
 
 struct gd_link;
+struct gd_outgoing;
 struct gd_station;
 struct gd_view;
 struct gd_flight;
@@ -74,6 +75,7 @@ struct gd_kernel {
 	uint64_t serial; /* never repeats, unlike the address */
 	struct gd_engine *engine;
 	struct gd_artifact *artifact;
+	bool info_known;            /* S */
 	struct gd_kernel_info info; /* S, once, before the kernel is handed out */
 	struct gd_device_info device;
 	uint32_t occupancy_threads;
@@ -111,7 +113,10 @@ struct gd_link {
 	uint64_t generation;
 	struct gd_child child;
 	struct gd_source socket, exit;
-	struct gd_timer start_limit;
+	struct gd_timer limit;      /* it has to be ready, answer, or be gone by then */
+	uint32_t unanswered;        /* loads and chunks that it was asked for */
+	struct gd_outgoing *outbox; /* what its socket did not take yet */
+	uint32_t outbox_count;
 	struct gd_control *control;
 	size_t control_bytes, slab_bytes;
 	uint8_t *in;        /* the front's writable mapping */
@@ -128,8 +133,20 @@ bool gd_link_new(struct gd_station *station, struct gd_link **out_link, struct g
 struct gd_link *gd_link_ref(struct gd_link *link);
 /* Any thread; the last one unmaps. */
 void gd_link_unref(struct gd_link *link);
-/* S. Send a message to the worker; a refusal kills it (a worker that does not read is lost). */
+/*
+ * S. Send a message to the worker, now or as soon as it reads; the descriptors stay the caller's. False when
+ * too much waits already, without memory or descriptors, or when its socket is broken (that kills it).
+ */
 bool gd_link_send(struct gd_link *link, const struct gd_message *message, const int *fds, size_t count);
+/* S. The socket takes more. */
+void gd_link_flush(struct gd_link *link);
+void gd_link_drop_outbox(struct gd_link *link);
+/* S. An answer is due from now on: config.worker_limit_ms for each step. */
+void gd_link_expect(struct gd_link *link);
+/* S. One of the answers came. */
+void gd_link_answered(struct gd_link *link);
+/* S. Stop watching; nothing more is sent. */
+void gd_link_detach(struct gd_link *link);
 /* S. Stop watching and end the process. */
 void gd_link_end(struct gd_link *link);
 
@@ -185,7 +202,8 @@ void gd_station_ailing(struct gd_station *station, const char *last_words);
 void gd_station_lost(struct gd_station *station);
 /* S. */
 void gd_station_start(struct gd_station *station);
-void gd_station_ready(struct gd_station *station, const struct gd_device_info *info);
+/* False when the worker told nonsense about its device. */
+bool gd_station_ready(struct gd_station *station, const struct gd_device_info *info);
 void gd_station_chunk_new(struct gd_mail *mail);
 void gd_station_chunk_made(struct gd_station *station, const struct gd_message *message, int fd);
 void gd_station_forget_chunks(struct gd_station *station, const struct gd_error *error);

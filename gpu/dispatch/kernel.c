@@ -166,7 +166,8 @@ static bool send_load(struct gd_station *station, struct gd_kernel *kernel, uint
 	int fd = image_fd(kernel->artifact, message, error);
 	bool sent = fd >= 0 && gd_link_send(station->link, message, &fd, 1);
 	if (fd >= 0 && !sent)
-		gd_error_set(error, GD_DEVICE_LOST, "Send the request again.", "the worker does not answer");
+		gd_error_set(error, GD_OVERLOADED, "Send the request again in a moment.",
+			     "the worker has too much to load already");
 	if (fd >= 0)
 		close(fd);
 	free(message);
@@ -233,6 +234,7 @@ void gd_station_loaded(struct gd_station *station, const struct gd_message *mess
 		return;
 	struct gd_placement *placement = &kernel->on[station->index];
 	placement->loading = 0;
+	gd_link_answered(station->link);
 	struct gd_error error = {0};
 	if (message->error.code)
 		gd_wire_error_unpack(&message->error, &error);
@@ -245,10 +247,12 @@ void gd_station_loaded(struct gd_station *station, const struct gd_message *mess
 		answer_waiters(placement, &error);
 		return;
 	}
-	if (!kernel->info.param_bytes && !kernel->info.max_threads) {
+	/* what the first load told stays: lanes rely on it, and a later worker may tell anything */
+	if (!kernel->info_known && !kernel->info.param_bytes && !kernel->info.max_threads) {
 		kernel->info = message->u.loaded;
 		kernel->device = station->status.info;
 	}
+	kernel->info_known = true;
 	atomic_store(&placement->used_ns, gd_now_ns());
 	atomic_store(&placement->loaded, gd_placement_word(station->generation, message->index));
 	answer_waiters(placement, NULL);

@@ -11,7 +11,7 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 
-enum { START_LIMIT_S = 60, ENVIRONMENT_MAX = 8 };
+enum { LIMIT_DEFAULT_MS = 60000, END_LIMIT_MS = 10000, MESSAGES_AT_ONCE = 32, ENVIRONMENT_MAX = 8 };
 
 /* What a worker may see of our environment: how to find the driver and which devices it may use. */
 static const char *const passed_on[] = {"CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES",
@@ -99,36 +99,70 @@ static bool send_start(struct gd_link *link, int control, int in, int out)
 	return sent;
 }
 
-static void say_lost(struct gd_link *link)
+static void arm_limit(struct gd_link *link, uint64_t limit_ms)
 {
-	if (!atomic_exchange(&link->lost, true))
-		gd_station_lost(link->station);
+	gd_loop_arm(link->station->engine->loop, &link->limit, gd_now_ns() + limit_ms * GD_NS_PER_MS);
 }
 
-static void exit_seen(struct gd_source *source, uint32_t events)
+static uint64_t limit_ms(const struct gd_link *link)
 {
-	(void)events;
-	struct gd_link *link = gd_container(source, struct gd_link, exit);
-	say_lost(link);
+	uint32_t configured = link->station->engine->config.worker_limit_ms;
+	return configured ? configured : LIMIT_DEFAULT_MS;
 }
 
-static void start_took_too_long(struct gd_timer *timer)
+void gd_link_expect(struct gd_link *link)
 {
-	struct gd_link *link = gd_container(timer, struct gd_link, start_limit);
-	gd_error_set(&link->last_words, GD_DEVICE_LOST, NULL, "the worker was not ready within %d s",
-		     START_LIMIT_S);
+	if (link->ready && !link->last_words.code)
+		arm_limit(link, limit_ms(link));
+}
+
+void gd_link_answered(struct gd_link *link)
+{
+	if (--link->unanswered)
+		gd_link_expect(link);
+	else if (!link->last_words.code)
+		gd_loop_disarm(link->station->engine->loop, &link->limit);
+}
+
+static void took_too_long(struct gd_timer *timer)
+{
+	struct gd_link *link = gd_container(timer, struct gd_link, limit);
+	if (!link->last_words.code)
+		gd_error_set(&link->last_words, GD_DEVICE_LOST, NULL, "the worker %s within %llu ms",
+			     link->ready ? "did not answer" : "was not ready",
+			     (unsigned long long)limit_ms(link));
 	gd_child_kill(&link->child);
+}
+
+static void take_ready(struct gd_link *link, const struct gd_device_info *info)
+{
+	if (link->ready || link->last_words.code)
+		return;
+	link->ready = true;
+	gd_loop_disarm(link->station->engine->loop, &link->limit);
+	if (gd_station_ready(link->station, info))
+		return;
+	link->ready = false;
+	gd_error_set(&link->last_words, GD_DEVICE_LOST, NULL, "the worker told nonsense about its device");
+	gd_child_kill(&link->child);
+}
+
+static void take_last_words(struct gd_link *link, const struct gd_wire_error *error)
+{
+	if (link->last_words.code)
+		return;
+	gd_wire_error_unpack(error, &link->last_words);
+	gd_engine_count_error(link->station->engine, &link->last_words);
+	gd_station_ailing(link->station, link->last_words.text);
+	/* it ends by itself, or else */
+	arm_limit(link, limit_ms(link) < END_LIMIT_MS ? limit_ms(link) : END_LIMIT_MS);
 }
 
 static void take_message(struct gd_link *link, const struct gd_message *message, int fd)
 {
 	switch (message->kind) {
 	case GD_MESSAGE_READY:
-		if (link->ready)
-			break;
-		link->ready = true;
-		gd_loop_disarm(link->station->engine->loop, &link->start_limit);
-		gd_station_ready(link->station, &message->u.ready);
+		take_ready(link, &message->u.ready);
 		break;
 	case GD_MESSAGE_LOADED:
 		gd_station_loaded(link->station, message);
@@ -137,31 +171,27 @@ static void take_message(struct gd_link *link, const struct gd_message *message,
 		gd_station_chunk_made(link->station, message, fd);
 		break;
 	case GD_MESSAGE_FAILED:
-		gd_wire_error_unpack(&message->error, &link->last_words);
-		gd_engine_count_error(link->station->engine, &link->last_words);
-		gd_station_ailing(link->station, link->last_words.text);
+		take_last_words(link, &message->error);
 		break;
 	default:
 		break;
 	}
 }
 
-static void socket_readable(struct gd_source *source, uint32_t events)
+/* Take what there is, but let the rest of the loop have its turn beside a worker that writes without end. */
+static void read_messages(struct gd_link *link)
 {
-	(void)events;
-	struct gd_link *link = gd_container(source, struct gd_link, socket);
-	struct gd_loop *loop = link->station->engine->loop;
 	struct gd_message *message = malloc(sizeof *message);
 	if (!message) /* level-triggered: it comes again */
 		return;
-	gd_link_ref(link);
-	while (!atomic_load(&link->lost)) {
+	for (int i = 0; i < MESSAGES_AT_ONCE && !atomic_load(&link->lost); i++) {
 		int fds[GD_FDS_MAX];
 		size_t count;
 		ssize_t got = gd_message_receive(link->child.socket, message, sizeof *message, fds, &count);
 		if (got == 0 || (got < 0 && errno != EAGAIN)) {
 			/* closed or nonsense: it is as good as gone; the pidfd tells when it really is */
-			gd_loop_remove(loop, &link->socket);
+			gd_link_drop_outbox(link);
+			gd_loop_remove(link->station->engine->loop, &link->socket);
 			gd_child_kill(&link->child);
 			break;
 		}
@@ -169,20 +199,31 @@ static void socket_readable(struct gd_source *source, uint32_t events)
 			break;
 		if (got == (ssize_t)sizeof *message)
 			take_message(link, message, count == 1 ? fds[0] : -1);
-		for (size_t i = 0; i < count; i++)
-			close(fds[i]);
+		for (size_t k = 0; k < count; k++)
+			close(fds[k]);
 	}
-	gd_link_unref(link);
 	free(message);
 }
 
-bool gd_link_send(struct gd_link *link, const struct gd_message *message, const int *fds, size_t count)
+static void socket_ready(struct gd_source *source, uint32_t events)
 {
-	struct gd_error error;
-	if (gd_message_send(link->child.socket, message, sizeof *message, fds, count, &error))
-		return true;
-	gd_child_kill(&link->child);
-	return false;
+	struct gd_link *link = gd_link_ref(gd_container(source, struct gd_link, socket));
+	if (events & EPOLLOUT)
+		gd_link_flush(link);
+	read_messages(link);
+	gd_link_unref(link);
+}
+
+static void exit_seen(struct gd_source *source, uint32_t events)
+{
+	(void)events;
+	struct gd_link *link = gd_link_ref(gd_container(source, struct gd_link, exit));
+	/* its last words may still lie in the socket */
+	if (link->socket.added)
+		read_messages(link);
+	if (!atomic_exchange(&link->lost, true))
+		gd_station_lost(link->station);
+	gd_link_unref(link);
 }
 
 bool gd_link_new(struct gd_station *station, struct gd_link **out_link, struct gd_error *error)
@@ -207,17 +248,16 @@ bool gd_link_new(struct gd_station *station, struct gd_link **out_link, struct g
 	}
 	made = made && start_child(station, link, error);
 	if (made) {
-		link->socket = (struct gd_source){.fd = link->child.socket, .fn = socket_readable};
+		link->socket = (struct gd_source){.fd = link->child.socket, .fn = socket_ready};
 		link->exit = (struct gd_source){.fd = link->child.pid_fd, .fn = exit_seen};
-		link->start_limit.fn = start_took_too_long;
+		link->limit.fn = took_too_long;
 		made = gd_loop_add(engine->loop, &link->socket, EPOLLIN, error) &&
 		       gd_loop_add(engine->loop, &link->exit, EPOLLIN, error);
 		if (made && !send_start(link, control, in, out))
 			made = gd_error_set(error, GD_INTERNAL_STATE, NULL,
 					    "the new worker does not take its start");
 		if (made)
-			gd_loop_arm(engine->loop, &link->start_limit,
-				    gd_now_ns() + START_LIMIT_S * GD_NS_PER_S);
+			arm_limit(link, limit_ms(link));
 	}
 	if (!made) {
 		gd_link_end(link);
@@ -247,12 +287,18 @@ void gd_link_unref(struct gd_link *link)
 	free(link);
 }
 
-void gd_link_end(struct gd_link *link)
+void gd_link_detach(struct gd_link *link)
 {
 	struct gd_loop *loop = link->station->engine->loop;
-	atomic_store(&link->lost, true);
 	gd_loop_remove(loop, &link->socket);
 	gd_loop_remove(loop, &link->exit);
-	gd_loop_disarm(loop, &link->start_limit);
+	gd_loop_disarm(loop, &link->limit);
+	gd_link_drop_outbox(link);
+}
+
+void gd_link_end(struct gd_link *link)
+{
+	atomic_store(&link->lost, true);
+	gd_link_detach(link);
 	gd_child_end(&link->child);
 }

@@ -74,7 +74,7 @@ struct gd_dispatch {
 	struct gd_window up[GD_WINDOWS], down[GD_WINDOWS];
 	struct gd_errand zero_errand;
 
-	uint32_t buffer_count, writable_count;
+	uint32_t buffers_max, buffer_count, writable_count;
 	struct gd_payload_buffer *buffers;
 	uint8_t *params;
 	uint32_t param_bytes;

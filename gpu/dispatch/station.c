@@ -56,22 +56,45 @@ void gd_station_start(struct gd_station *station)
 	restart_later(station);
 }
 
-void gd_station_ready(struct gd_station *station, const struct gd_device_info *info)
+static bool is_text(const char *text, size_t capacity)
+{
+	for (size_t i = 0; i < capacity; i++) {
+		if (!text[i])
+			return true;
+		if (text[i] < ' ' || text[i] > '~')
+			return false;
+	}
+	return false;
+}
+
+/* Numbers that others calculate with, and texts that go into answers, keys and metrics. */
+static bool device_is_sound(const struct gd_device_info *info)
+{
+	for (int i = 0; i < 3; i++)
+		if (!info->max_block[i] || !info->max_grid[i])
+			return false;
+	return is_text(info->id, sizeof info->id) && is_text(info->name, sizeof info->name) &&
+	       is_text(info->architecture, sizeof info->architecture) && info->architecture[0] &&
+	       is_text(info->driver, sizeof info->driver) && info->compute_major >= 0 &&
+	       info->compute_major < 1000 && info->compute_minor >= 0 && info->compute_minor < 10 &&
+	       info->memory_bytes <= INT64_MAX && info->memory_free_bytes <= INT64_MAX &&
+	       info->max_threads_per_block;
+}
+
+bool gd_station_ready(struct gd_station *station, const struct gd_device_info *info)
 {
 	struct gd_engine *engine = station->engine;
+	if (!device_is_sound(info))
+		return false;
 	pthread_mutex_lock(&engine->lock);
 	station->status.info = *info;
-	/* texts from a child: ended by us */
-	station->status.info.id[sizeof info->id - 1] = 0;
-	station->status.info.name[sizeof info->name - 1] = 0;
-	station->status.info.architecture[sizeof info->architecture - 1] = 0;
-	station->status.info.driver[sizeof info->driver - 1] = 0;
 	pthread_mutex_unlock(&engine->lock);
 	station->chunk_limit =
 	    engine->config.payload_bytes ? engine->config.payload_bytes : info->memory_free_bytes / 2;
 	set_state(station, GD_DEVICE_READY, "");
 	gd_lanes_tell_up(engine, station->link);
 	gd_canary_kick(engine->canary);
+	return true;
 }
 
 void gd_station_ailing(struct gd_station *station, const char *last_words)
@@ -109,9 +132,7 @@ void gd_station_lost(struct gd_station *station)
 	station->worker_pid = 0;
 	pthread_mutex_unlock(&engine->lock);
 	set_state(station, was_ready ? GD_DEVICE_RECOVERING : GD_DEVICE_UNAVAILABLE, error.text);
-	gd_loop_remove(engine->loop, &link->socket);
-	gd_loop_remove(engine->loop, &link->exit);
-	gd_loop_disarm(engine->loop, &link->start_limit);
+	gd_link_detach(link);
 	close(link->child.socket);
 	close(link->child.pid_fd);
 	link->child = (struct gd_child){.pid_fd = -1, .socket = -1};
