@@ -174,7 +174,7 @@ bool gd_value_u64(const struct gd_value *value, const char *pointer, uint64_t le
 bool gd_value_u32(const struct gd_value *value, const char *pointer, uint32_t least, uint32_t most,
 		  uint32_t *out, struct gd_error *error)
 {
-	uint64_t number;
+	uint64_t number = 0;
 	if (!gd_value_u64(value, pointer, least, most, &number, error))
 		return false;
 	*out = (uint32_t)number;

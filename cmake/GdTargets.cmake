@@ -14,7 +14,9 @@ target_compile_options(gd_options INTERFACE ${GD_WARNINGS} -fno-strict-aliasing 
 target_compile_definitions(gd_options INTERFACE _GNU_SOURCE GD_VERSION="${PROJECT_VERSION}")
 target_include_directories(gd_options INTERFACE "${CMAKE_SOURCE_DIR}")
 if(GD_SANITIZE)
-  target_compile_options(gd_options INTERFACE -fsanitize=${GD_SANITIZE} -fno-omit-frame-pointer -g)
+  # instrumented code has larger frames, and hides from the compiler what is set before it is used
+  target_compile_options(gd_options INTERFACE -fsanitize=${GD_SANITIZE} -fno-omit-frame-pointer -g
+                         -Wframe-larger-than=65536 -Wno-maybe-uninitialized)
   target_link_options(gd_options INTERFACE -fsanitize=${GD_SANITIZE})
 else()
   target_compile_options(gd_options INTERFACE -fstack-protector-strong -fcf-protection)

@@ -38,7 +38,7 @@ static uint8_t *map_slab(const char *name, size_t bytes, int device_rights, void
 
 bool rig_open(struct rig *rig, const struct gd_device_ops *ops, size_t slab_bytes)
 {
-	void *in, *out;
+	void *in = NULL, *out = NULL;
 	*rig = (struct rig){.ops = ops, .slab_bytes = slab_bytes};
 	rig->in = map_slab("in", slab_bytes, PROT_READ, &in);
 	rig->out = map_slab("out", slab_bytes, PROT_READ | PROT_WRITE, &out);
