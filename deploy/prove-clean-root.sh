@@ -99,7 +99,7 @@ for which in $only; do
 	cp -a "$work/base" "$target"
 	[ "$which" = without ] || copy_toolkit "$target"
 	mkdir -p "$target/opt/gpudispatch"
-	(cd "$root" && git ls-files -z --cached --others --exclude-standard | tar --null --files-from - --create --ignore-failed-read) |
+	tar --create --directory "$root" --exclude ./build --exclude ./.toolchain --exclude ./.git . |
 		tar --extract --directory "$target/opt/gpudispatch" --no-same-owner
 	mount -t proc proc "$target/proc"
 	mounted=$target/proc
