@@ -113,7 +113,7 @@ static bool push_task(struct layout *layout, uint32_t root)
 	} while (layout->pending[at] != root);
 	uint32_t *nodes = gd_scratch_take(layout->lower->arena, count, sizeof(*nodes));
 	layout->tasks = gd_scratch_grow(layout->lower->arena, layout->tasks, layout->task_count,
-				      &layout->task_capacity, sizeof(*layout->tasks));
+					&layout->task_capacity, sizeof(*layout->tasks));
 	if (!nodes || !layout->tasks)
 		return false;
 	memcpy(nodes, layout->pending + at, count * sizeof(*nodes));

@@ -49,9 +49,9 @@ static bool check_shape(const struct gd_stream *stream, const struct gd_launch *
 	if (!launch->cooperative)
 		return true;
 	uint64_t blocks = (uint64_t)grid[0] * grid[1] * grid[2];
-	uint64_t most =
-	    (uint64_t)gd_ptx_program_occupancy(program, (uint32_t)(threads * block[2]), launch->shared_bytes) *
-	    stream->device->threads;
+	uint64_t most = (uint64_t)gd_ptx_program_occupancy(program, (uint32_t)(threads * block[2]),
+							   launch->shared_bytes) *
+			stream->device->threads;
 	if (grid[0] > most || blocks > most)
 		return gd_error_set(error, GD_COOPERATIVE_RESIDENCY_EXCEEDED, "Launch a smaller grid.",
 				    "a cooperative launch of %llu blocks; %llu can be resident at once",

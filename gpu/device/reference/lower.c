@@ -98,7 +98,7 @@ bool gd_lower_want(struct gd_lower *lower, struct gd_ptx_func *func)
 	if (func->is_wanted || !func->has_body)
 		return true;
 	lower->wanted = gd_scratch_grow(lower->arena, lower->wanted, lower->wanted_count,
-				      &lower->wanted_capacity, sizeof(*lower->wanted));
+					&lower->wanted_capacity, sizeof(*lower->wanted));
 	if (!lower->wanted)
 		return gd_ptx_no_memory(lower->module);
 	func->is_wanted = true;
@@ -202,7 +202,7 @@ static bool declare_registers(struct gd_lower *lower)
 		symbol->count = (uint32_t)count;
 		while (func->reg_count + (size_t)count > func->reg_capacity) {
 			func->classes = gd_scratch_grow(lower->arena, func->classes, func->reg_capacity,
-						      &func->reg_capacity, 1);
+							&func->reg_capacity, 1);
 			if (!func->classes)
 				return gd_ptx_no_memory(module);
 		}
@@ -224,7 +224,8 @@ void gd_lower_touch(struct gd_lower *lower, struct gd_ptx_var *var)
 			lower->dynamic_align = var->align;
 		return;
 	}
-	/* A gap behind each variable, so that running out of one is not hidden by the next; it is not counted. */
+	/* A gap behind each variable, so that running out of one is not hidden by the next; it is not
+	 * counted. */
 	uint64_t at = (lower->shared_top + align - 1) & ~(align - 1);
 	var->address = GD_SHARED_START + at;
 	lower->shared_top = at + var->size + GD_SHARED_GAP;
@@ -324,7 +325,7 @@ static bool enter(struct gd_lower *lower)
 	if (!gd_symbols_enter(&lower->module->symbols))
 		return gd_ptx_fail(lower->module, "blocks deeper than %d", GD_PTX_SCOPES_MAX);
 	func->scope_parent = gd_scratch_grow(lower->arena, func->scope_parent, func->scope_count,
-					   &func->scope_capacity, sizeof(*func->scope_parent));
+					     &func->scope_capacity, sizeof(*func->scope_parent));
 	if (!func->scope_parent)
 		return gd_ptx_no_memory(lower->module);
 	func->scope_parent[func->scope_count] =

@@ -13,7 +13,7 @@
 #include "gpu/device/reference/ptx.h"
 
 #define GD_CONSTANT_BYTES_MAX ((size_t)256 << 20)
-#define GD_SHARED_GAP 64u /* bytes behind each static shared variable */
+#define GD_SHARED_GAP         64u    /* bytes behind each static shared variable */
 #define GD_WORDS_MAX          65536u /* parameter words of one function */
 
 /*

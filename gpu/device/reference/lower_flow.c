@@ -149,8 +149,8 @@ static bool same_words(const struct gd_vm_words *words, uint32_t count, const st
 static bool note_callee(struct gd_lower *lower, struct gd_ptx_func *callee)
 {
 	struct gd_lower_func *func = lower->func;
-	func->callees = gd_scratch_grow(lower->arena, func->callees, func->callee_count, &func->callee_capacity,
-				      sizeof(*func->callees));
+	func->callees = gd_scratch_grow(lower->arena, func->callees, func->callee_count,
+					&func->callee_capacity, sizeof(*func->callees));
 	if (!func->callees)
 		return gd_ptx_no_memory(lower->module);
 	func->callees[func->callee_count++] = callee->index;

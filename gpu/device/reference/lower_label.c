@@ -19,10 +19,10 @@ bool gd_lower_label_new(struct gd_lower *lower, uint32_t *out_label)
 	if (func->label_count == GD_PTX_INSTRUCTIONS_MAX)
 		return gd_lower_wrong(lower, "too many branches");
 	func->label_at = gd_scratch_grow(lower->arena, func->label_at, func->label_count, &capacity,
-				       sizeof(*func->label_at));
+					 sizeof(*func->label_at));
 	func->label_capacity = capacity;
 	func->uses = gd_scratch_grow(lower->arena, func->uses, func->label_count, &func->use_capacity,
-				   sizeof(*func->uses));
+				     sizeof(*func->uses));
 	if (!func->label_at || !func->uses)
 		return gd_ptx_no_memory(lower->module);
 	func->label_at[func->label_count] = UNSET;

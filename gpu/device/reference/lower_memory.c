@@ -331,51 +331,80 @@ static bool atomic_operation(struct gd_lower *lower, enum gd_ptx_type type, enum
 	return true;
 }
 
-/* atom has a result, red none. */
-static bool update(struct gd_lower *lower, bool has_result)
+/* What one atom or red does; its elements differ in operands and place only. */
+struct update {
+	enum gd_ptx_type type;
+	enum gd_ptx_space space;
+	uint32_t operation;
+	struct gd_lower_place place;
+};
+
+/* `result` is NULL for red, `c` for all but cas. */
+static bool emit_update(struct gd_lower *lower, const struct update *update,
+			const struct gd_ptx_operand *result, const struct gd_ptx_operand *b,
+			const struct gd_ptx_operand *c, uint32_t offset)
 {
 	static const enum gd_op ops[GD_CLASS_COUNT] = {
 	    [GD_CLASS_16] = GD_OP_atom_16, [GD_CLASS_32] = GD_OP_atom_32, [GD_CLASS_64] = GD_OP_atom_64};
-	struct gd_lower_place place;
-	enum gd_ptx_space space;
+	enum gd_class class = gd_ptx_types[update->type].class;
+	uint32_t to = 0, value, other;
+	if (result ? !gd_lower_dst_of(lower, result, update->type, &to) : !(to = gd_lower_temp(lower, class)))
+		return false;
+	if (!gd_lower_src_of(lower, b, update->type, &value))
+		return false;
+	other = value;
+	if (c && !gd_lower_src_of(lower, c, update->type, &other))
+		return false;
+	struct gd_lir *lir = gd_lower_emit(lower, ops[class]);
+	if (!lir)
+		return gd_lower_wrong(lower, "too many instructions");
+	lir->o[0] = to;
+	lir->o[1] = update->place.base;
+	lir->o[2] = value;
+	lir->o[3] = other;
+	lir->defs = 1;
+	lir->imm = update->place.imm + offset;
+	lir->aux = lower->site_count++;
+	lir->aux2 = 1 | (update->place.is_wide ? GD_ACCESS_WIDE : 0) |
+		    (uint32_t)update->space << GD_ACCESS_SPACE_SHIFT | update->operation << GD_ATOM_SHIFT;
+	return true;
+}
+
+/* atom has a result, red none. Vectors are as many separate updates: only each element is atomic (PTX ISA).
+ */
+static bool update(struct gd_lower *lower, bool has_result)
+{
+	static const char *const vectors[] = {"v2", "v4", "v8"};
+	const struct gd_ptx_operand *o = lower->stmt.operands;
+	struct update update = {0};
 	enum gd_ptx_type types[4];
-	uint32_t to, b, c, operation = 0, first = has_result ? 1 : 0;
+	uint32_t first = has_result ? 1 : 0, vector = gd_lower_mod_of(lower, vectors, 3);
 	bool waits;
-	if (!read_space(lower, &space) || !read_order(lower, &waits))
+	if (!read_space(lower, &update.space) || !read_order(lower, &waits))
 		return false;
 	if (gd_lower_types(lower, types) != 1 || gd_ptx_types[types[0]].class == GD_CLASS_COUNT ||
 	    types[0] == GD_T_PRED ||
-	    (space != GD_SP_GENERIC && space != GD_SP_GLOBAL && space != GD_SP_SHARED))
+	    (update.space != GD_SP_GENERIC && update.space != GD_SP_GLOBAL && update.space != GD_SP_SHARED))
 		return gd_lower_unknown(lower, "%s", "");
-	if (!atomic_operation(lower, types[0], space, &operation))
+	update.type = types[0];
+	if (!atomic_operation(lower, update.type, update.space, &update.operation))
 		return false;
-	bool is_cas = operation == GD_ATOM_CAS;
-	if (!gd_lower_operands(lower, first + (is_cas ? 3 : 2), first + (is_cas ? 3 : 2)))
+	bool is_cas = update.operation == GD_ATOM_CAS;
+	uint32_t count = first + (is_cas ? 3 : 2), elements = vector ? 1u << vector : 1;
+	if (!gd_lower_operands(lower, count, count) ||
+	    !gd_lower_address(lower, &o[first], update.space, &update.place))
 		return false;
-	if (has_result) {
-		if (!gd_lower_dst(lower, 0, types[0], &to))
+	if (!vector)
+		return emit_update(lower, &update, has_result ? &o[0] : NULL, &o[first + 1],
+				   is_cas ? &o[first + 2] : NULL, 0);
+	if (is_cas || o[first + 1].kind != GD_O_LIST || o[first + 1].count != elements ||
+	    (has_result && (o[0].kind != GD_O_LIST || o[0].count != elements)))
+		return gd_lower_wrong(lower, "a vector of another length");
+	for (uint32_t i = 0; i < elements; i++) {
+		if (!emit_update(lower, &update, has_result ? &o[0].items[i] : NULL, &o[first + 1].items[i],
+				 NULL, i * gd_ptx_types[update.type].bytes))
 			return false;
-	} else {
-		to = gd_lower_temp(lower, gd_ptx_types[types[0]].class);
 	}
-	if (!gd_lower_address(lower, &lower->stmt.operands[first], space, &place) ||
-	    !gd_lower_src(lower, first + 1, types[0], &b))
-		return false;
-	c = b;
-	if (is_cas && !gd_lower_src(lower, first + 2, types[0], &c))
-		return false;
-	struct gd_lir *lir = gd_lower_emit(lower, ops[gd_ptx_types[types[0]].class]);
-	if (!lir || !to)
-		return gd_lower_wrong(lower, "too many instructions");
-	lir->o[0] = to;
-	lir->o[1] = place.base;
-	lir->o[2] = b;
-	lir->o[3] = c;
-	lir->defs = 1;
-	lir->imm = place.imm;
-	lir->aux = lower->site_count++;
-	lir->aux2 = 1 | (place.is_wide ? GD_ACCESS_WIDE : 0) | (uint32_t)space << GD_ACCESS_SPACE_SHIFT |
-		    operation << GD_ATOM_SHIFT;
 	return true;
 }
 

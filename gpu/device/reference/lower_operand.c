@@ -97,7 +97,7 @@ uint32_t gd_lower_const(struct gd_lower *lower, enum gd_class class, uint64_t va
 	}
 	uint32_t opnd = pool_append(lower, class, value);
 	lower->pool_keys = gd_scratch_grow(lower->arena, lower->pool_keys, lower->pool_key_count,
-					 &lower->pool_key_capacity, sizeof(*lower->pool_keys));
+					   &lower->pool_key_capacity, sizeof(*lower->pool_keys));
 	if (opnd == GD_OPND_NONE || !lower->pool_keys)
 		return GD_OPND_NONE;
 	lower->pool_keys[lower->pool_key_count++] =
@@ -110,7 +110,7 @@ uint32_t gd_lower_dynamic(struct gd_lower *lower, uint64_t addend)
 {
 	uint32_t opnd = pool_append(lower, GD_CLASS_64, 0);
 	lower->patches = gd_scratch_grow(lower->arena, lower->patches, lower->patch_count,
-				       &lower->patch_capacity, sizeof(*lower->patches));
+					 &lower->patch_capacity, sizeof(*lower->patches));
 	if (opnd == GD_OPND_NONE || !lower->patches)
 		return GD_OPND_NONE;
 	lower->patches[lower->patch_count++] =
@@ -240,8 +240,8 @@ struct gd_lir *gd_lower_emit(struct gd_lower *lower, enum gd_op op)
 	struct gd_lower_func *func = lower->func;
 	if (func->lir_count == GD_PTX_INSTRUCTIONS_MAX)
 		return NULL;
-	func->lir =
-	    gd_scratch_grow(lower->arena, func->lir, func->lir_count, &func->lir_capacity, sizeof(*func->lir));
+	func->lir = gd_scratch_grow(lower->arena, func->lir, func->lir_count, &func->lir_capacity,
+				    sizeof(*func->lir));
 	if (!func->lir)
 		return NULL;
 	struct gd_lir *lir = &func->lir[func->lir_count++];

@@ -139,7 +139,7 @@ bool gd_ptx_parse_file(struct gd_ptx_module *module)
 	if (module->token.kind != GD_TOK_STRING)
 		return gd_ptx_fail(module, "expected a file name");
 	module->files = gd_scratch_grow(module->arena, module->files, module->file_count,
-				      &module->file_capacity, sizeof(*module->files));
+					&module->file_capacity, sizeof(*module->files));
 	if (!module->files)
 		return gd_ptx_no_memory(module);
 	module->files[module->file_count++] =

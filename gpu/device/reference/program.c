@@ -279,7 +279,7 @@ static bool finish_shared(struct loader *loader)
 		    (unsigned long long)bytes, GD_SHARED_STATIC_MAX);
 	loader->program->info.shared_bytes = (uint32_t)bytes;
 	loader->program->info.max_dynamic_shared_bytes =
-		GD_SHARED_OPTIN_MAX - (uint32_t)((bytes + align - 1) & ~(align - 1));
+	    GD_SHARED_OPTIN_MAX - (uint32_t)((bytes + align - 1) & ~(align - 1));
 	bytes = (lower->shared_top + align - 1) & ~(align - 1);
 	vm->shared_bytes = (uint32_t)bytes;
 	vm->has_dynamic_shared = lower->has_dynamic_shared;
@@ -320,7 +320,8 @@ static bool describe(struct loader *loader, const struct gd_ptx_func *entry, uin
 	return true;
 }
 
-uint32_t gd_ptx_program_occupancy(const struct gd_ptx_program *program, uint32_t threads, uint32_t dynamic_bytes)
+uint32_t gd_ptx_program_occupancy(const struct gd_ptx_program *program, uint32_t threads,
+				  uint32_t dynamic_bytes)
 {
 	uint32_t warps = (threads + GD_LANES - 1) / GD_LANES;
 	if (!threads || threads > program->info.max_threads)
@@ -374,7 +375,8 @@ static bool load(struct loader *loader, const struct gd_image *image, struct gd_
 }
 
 /* The text is copied first: names and files point into it, and the caller's may go. */
-static bool copy_text(struct gd_ptx_program *program, const struct gd_image *image, struct gd_image *out_image)
+static bool copy_text(struct gd_ptx_program *program, const struct gd_image *image,
+		      struct gd_image *out_image)
 {
 	char *text = gd_scratch_take(&program->arena, image->bytes + 1, 1);
 	if (!text)
@@ -385,7 +387,8 @@ static bool copy_text(struct gd_ptx_program *program, const struct gd_image *ima
 	return true;
 }
 
-bool gd_ptx_program_load(const struct gd_image *image, struct gd_ptx_program **out_program, struct gd_error *error)
+bool gd_ptx_program_load(const struct gd_image *image, struct gd_ptx_program **out_program,
+			 struct gd_error *error)
 {
 	struct gd_error ignored;
 	struct gd_image copy;

@@ -33,10 +33,12 @@ struct gd_ptx_program {
 /*
  * Load an image. Fails: GD_UNSUPPORTED_FEATURE, GD_INVALID_PROGRAM, GD_DEVICE_OUT_OF_MEMORY.
  */
-bool gd_ptx_program_load(const struct gd_image *image, struct gd_ptx_program **out_program, struct gd_error *error);
+bool gd_ptx_program_load(const struct gd_image *image, struct gd_ptx_program **out_program,
+			 struct gd_error *error);
 void gd_ptx_program_free(struct gd_ptx_program *program); /* NULL is a no-op */
 
 /* Blocks of `threads` threads that one multiprocessor of compute capability 9.0 holds at once. */
-uint32_t gd_ptx_program_occupancy(const struct gd_ptx_program *program, uint32_t threads, uint32_t dynamic_bytes);
+uint32_t gd_ptx_program_occupancy(const struct gd_ptx_program *program, uint32_t threads,
+				  uint32_t dynamic_bytes);
 
 #endif
