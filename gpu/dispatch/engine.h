@@ -33,16 +33,18 @@ enum gd_backend { GD_BACKEND_AUTO, GD_BACKEND_CUDA, GD_BACKEND_REFERENCE, GD_BAC
 
 struct gd_engine_config {
 	enum gd_backend backend; /* AUTO: cuda where a GPU answers, else reference */
-	bool may_spin;       /* a processor is to spare: lanes look for a result a little before they sleep */
-	const char *nvrtc;   /* library or its folder; NULL searches */
-	uint32_t lane_count; /* shards, 1 to 64 */
-	uint32_t compile_jobs; /* compiles at a time; 0: as many as processors */
+	uint32_t spin_us;        /* how long a lane looks for a result before it sleeps; 0: not at all */
+	const char *nvrtc;       /* library or its folder; NULL searches */
+	uint32_t lane_count;     /* shards, 1 to 64 */
+	uint32_t compile_jobs;   /* compiles at a time; 0: as many as processors */
 	uint32_t compile_timeout_ms;
 	uint64_t compile_memory_bytes;
-	size_t slab_bytes;        /* per worker and direction; 0: the default of design.md */
-	uint32_t worker_limit_ms; /* for a worker to be ready, and to answer a load or a chunk; 0: 60 000 */
-	uint32_t queue_limit;     /* dispatches waiting or running per device before GD_OVERLOADED */
-	size_t cache_bytes;       /* artifacts kept in memory */
+	size_t slab_bytes; /* per worker and direction; 0: the default of design.md */
+	/* for a worker to be ready, to answer a load or a chunk, and (5 s at most) to take a dispatch while
+	 * nothing runs; 0: 60 000 */
+	uint32_t worker_limit_ms;
+	uint32_t queue_limit; /* dispatches waiting or running per device before GD_OVERLOADED */
+	size_t cache_bytes;   /* artifacts kept in memory */
 	uint32_t cache_entries;
 	uint64_t
 	    payload_bytes; /* device memory for payloads over 1 MiB, per device; 0: half of what is free */

@@ -277,6 +277,7 @@ struct gd_view {
 	bool lost;
 	struct gd_source event;
 	struct gd_arena *in, *out;
+	uint64_t looked_ns; /* when the worker's cells were last looked through */
 	uint32_t free_count, inflight;
 	uint32_t free_cells[GD_CELLS_PER_LANE];
 	struct gd_errand *errands[GD_CELLS_PER_LANE];
@@ -296,7 +297,7 @@ struct gd_lane {
 	uint32_t inflight;
 	struct gd_compile_request *compiling;
 	struct gd_dispatch *waiting; /* dispatches whose plan found no room */
-	bool may_spin, spins;
+	bool spins;
 	uint32_t spin_misses, spin_skips;
 };
 

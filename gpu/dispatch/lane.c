@@ -17,7 +17,6 @@ bool gd_lane_new(struct gd_engine *engine, uint32_t index, struct gd_loop *loop,
 	lane->engine = engine;
 	lane->index = index;
 	lane->loop = loop;
-	lane->may_spin = engine->config.may_spin;
 	pthread_mutex_lock(&engine->lock);
 	engine->lanes[index] = lane;
 	pthread_mutex_unlock(&engine->lock);

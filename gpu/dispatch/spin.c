@@ -6,12 +6,13 @@
 
 #include "gpu/base/clock.h"
 
-enum { SPIN_US = 20, SPIN_MISSES_MAX = 8, SPIN_RETRY_EVERY = 256 };
+enum { SPIN_MISSES_MAX = 8, SPIN_RETRY_EVERY = 256 };
 
 void gd_lane_spin(struct gd_lane *lane, struct gd_view *view)
 {
 	/* a dispatch that is started by the end of another must not stack up spins */
-	if (!lane->may_spin || lane->spins || lane->inflight != 1)
+	uint32_t spin_us = lane->engine->config.spin_us;
+	if (!spin_us || lane->spins || lane->inflight != 1)
 		return;
 	if (lane->spin_misses >= SPIN_MISSES_MAX && ++lane->spin_skips < SPIN_RETRY_EVERY)
 		return;
@@ -21,7 +22,7 @@ void gd_lane_spin(struct gd_lane *lane, struct gd_view *view)
 	}
 	struct gd_lane_control *control = &view->link->control->lanes[lane->index];
 	atomic_store(&control->lane_sleeps, 0);
-	uint64_t end = gd_now_ns() + SPIN_US * GD_NS_PER_US;
+	uint64_t end = gd_now_ns() + spin_us * GD_NS_PER_US;
 	bool hit = false;
 	for (unsigned i = 0; !hit; i++) {
 		hit = !gd_ring_empty(&control->completed);

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <linux/futex.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,8 +15,9 @@
 
 enum {
 	STREAMS = 16,
-	SPIN_IDLE_US =
-	    20, /* look for new work that long before sleeping, where there is a processor to spare */
+	SPIN_IDLE_US = 20, /* look for new work that long before sleeping, with a processor to spare … */
+	SPIN_IDLE_MANY_US = 200, /* … and with many */
+	MANY_PROCESSORS = 8,
 	SPIN_BUSY_US = 200, /* poll a running launch that eagerly, then every NAP_US */
 	NAP_US = 50,
 	SLEEP_MS = 500
@@ -36,7 +38,7 @@ struct pump {
 	struct gd_process *process;
 	struct pump_stream streams[STREAMS];
 	uint32_t busy_count, next_lane;
-	bool may_spin;
+	uint64_t idle_spin_us;
 };
 
 static void relax(void)
@@ -317,6 +319,13 @@ static bool make_streams(struct pump *pump, struct gd_error *error)
 	return true;
 }
 
+static uint64_t idle_spin_us(void)
+{
+	cpu_set_t set;
+	int processors = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+	return processors >= MANY_PROCESSORS ? SPIN_IDLE_MANY_US : processors > 2 ? SPIN_IDLE_US : 0;
+}
+
 void *gd_pump_main(void *argument)
 {
 	struct gd_process *process = argument;
@@ -328,7 +337,7 @@ void *gd_pump_main(void *argument)
 		gd_process_fail(process, &error, GD_WORKER_EXIT_START);
 	}
 	pump->process = process;
-	pump->may_spin = sysconf(_SC_NPROCESSORS_ONLN) > 2;
+	pump->idle_spin_us = idle_spin_us();
 	if (!make_streams(pump, &error))
 		gd_process_fail(process, &error, GD_WORKER_EXIT_START);
 	uint64_t quiet_since = 0;
@@ -346,7 +355,7 @@ void *gd_pump_main(void *argument)
 		if (pump->busy_count && quiet_us > SPIN_BUSY_US) {
 			struct timespec nap = {.tv_nsec = NAP_US * (long)GD_NS_PER_US};
 			nanosleep(&nap, NULL);
-		} else if (!pump->busy_count && (!pump->may_spin || quiet_us > SPIN_IDLE_US)) {
+		} else if (!pump->busy_count && quiet_us >= pump->idle_spin_us) {
 			sleep_for_work(process);
 			quiet_since = 0;
 		} else {
