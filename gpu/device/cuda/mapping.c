@@ -42,10 +42,15 @@ void gd_cuda_mapping_learn(struct gd_cuda_mapping *mapping, uint64_t shape, bool
 		return;
 	}
 	uint64_t strikes = kernel_ns / GD_CUDA_MAPPED_NS_MAX;
-	if (strikes > GD_CUDA_MAPPED_STRIKES_MAX)
-		strikes = GD_CUDA_MAPPED_STRIKES_MAX;
-	/* Capped once more where it is read: the counter cannot wrap, since no launch is mapped beyond the
-	 * limit. */
+	uint32_t before = atomic_load_explicit(&mapping->strikes, memory_order_relaxed);
+	if (strikes > GD_CUDA_MAPPED_STRIKES_MAX / 2)
+		strikes = GD_CUDA_MAPPED_STRIKES_MAX / 2;
+	/* it cannot wrap, since no launch is mapped beyond the limit */
 	if (strikes)
 		atomic_fetch_add_explicit(&mapping->strikes, (uint32_t)strikes, memory_order_relaxed);
+	else if (before && before < GD_CUDA_MAPPED_STRIKES_MAX &&
+		 atomic_fetch_add_explicit(&mapping->fast_ones, 1, memory_order_relaxed) %
+			 GD_CUDA_MAPPED_FORGIVING ==
+		     GD_CUDA_MAPPED_FORGIVING - 1)
+		atomic_compare_exchange_strong(&mapping->strikes, &before, before - 1);
 }

@@ -27,14 +27,18 @@
  * others, many times that; atomics on mapped memory took 280 to 16 000 us (H100).
  */
 #define GD_CUDA_MAPPED_NS_MAX 250000u
-/* So many times that time over, and the module is not mapped any more. */
+/*
+ * So many times that time over, and the module is not mapped any more. One launch counts half of it at most,
+ * since the device may have been busy with others; and so many fast ones in a row make up for one slow one.
+ */
 #define GD_CUDA_MAPPED_STRIKES_MAX 8u
+#define GD_CUDA_MAPPED_FORGIVING   256u
 
 #define GD_CUDA_SHAPES 8u
 
 struct gd_cuda_mapping {
 	_Atomic uint64_t fast[GD_CUDA_SHAPES]; /* shapes that ran fast in device memory; 0 is none */
-	_Atomic uint32_t strikes;
+	_Atomic uint32_t strikes, fast_ones;
 };
 
 /* A digest of what makes launches alike; `params` is the launch block with its pointers zeroed. Never 0. */

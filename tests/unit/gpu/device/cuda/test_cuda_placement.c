@@ -203,6 +203,23 @@ static void the_limit_of_small_launches_is_exact(void **state)
 	ops->module_free(bench->device, module);
 }
 
+static void fast_launches_make_up_for_a_slow_one(void **state)
+{
+	(void)state;
+	struct gd_cuda_mapping mapping = {0};
+	enum { SHAPE = 77 };
+	gd_cuda_mapping_learn(&mapping, SHAPE, false, 1000);
+	for (int round = 0; round < 50; round++) {
+		assert_true(gd_cuda_mapping_allows(&mapping, SHAPE));
+		gd_cuda_mapping_learn(&mapping, SHAPE, true, GD_CUDA_MAPPED_NS_MAX);
+		for (unsigned i = 0; i < GD_CUDA_MAPPED_FORGIVING; i++)
+			gd_cuda_mapping_learn(&mapping, SHAPE, true, 1000);
+	}
+	for (unsigned i = 0; i < GD_CUDA_MAPPED_STRIKES_MAX; i++)
+		gd_cuda_mapping_learn(&mapping, SHAPE, true, GD_CUDA_MAPPED_NS_MAX);
+	assert_false(gd_cuda_mapping_allows(&mapping, SHAPE));
+}
+
 static void a_launch_is_mapped_once_one_alike_was_fast(void **state)
 {
 	struct bench *bench = *state;
@@ -221,7 +238,8 @@ static void a_launch_is_mapped_once_one_alike_was_fast(void **state)
 	    {"another scalar", 0.002f, 1, 101, 1},
 	    {"slow in device memory", 0.021f, 1, 102, 1},
 	    {"one alike, still not known to be fast", 0.021f, 1, 102, 1},
-	    {"mapped and slow", 1.9f, 1, 100, 0},
+	    {"mapped and very slow, which counts half", 100.0f, 1, 100, 0},
+	    {"mapped and slow three times over", 0.751f, 1, 100, 0},
 	    {"mapped and slow once more", 0.251f, 1, 100, 0},
 	    {"not mapped any more", 0.002f, 1, 100, 1},
 	    {"nothing of this module is", 0.002f, 2, 100, 1},
@@ -333,6 +351,7 @@ int main(void)
 	    TEST(a_write_past_the_end_of_a_buffer_stays_out_of_the_slabs),
 	    TEST(the_limit_of_small_launches_is_exact),
 	    TEST(a_launch_is_mapped_once_one_alike_was_fast),
+	    TEST(fast_launches_make_up_for_a_slow_one),
 	    TEST(what_pointers_held_does_not_make_launches_differ),
 	    TEST(a_chunk_that_is_only_read_is_given_by_its_read_only_mapping),
 	    TEST(without_a_pinned_in_slab_launches_go_on),
