@@ -188,7 +188,8 @@ static bool parse_value(struct gd_ptx_module *module, struct initialiser *init)
 	if (module->token.kind == GD_TOK_INT) {
 		gd_ptx_advance(module);
 		if (gd_ptx_accept(module, '('))
-			return value && parse_address(module, init, value) && gd_ptx_expect(module, ')');
+			return value ? parse_address(module, init, value) && gd_ptx_expect(module, ')')
+				     : gd_ptx_fail(module, "an empty mask");
 		value = is_negative ? 0 - value : value;
 		if (type->kind == GD_K_FLOAT && type->bytes == 8) {
 			double number = (double)(int64_t)value;

@@ -390,10 +390,8 @@ static bool copy_text(struct gd_ptx_program *program, const struct gd_image *ima
 bool gd_ptx_program_load(const struct gd_image *image, struct gd_ptx_program **out_program,
 			 struct gd_error *error)
 {
-	struct gd_error ignored;
+	struct gd_error why = {0};
 	struct gd_image copy;
-	if (!error)
-		error = &ignored;
 	if (image->kind != GD_IMAGE_PTX)
 		return gd_error_set(error, GD_UNSUPPORTED_FEATURE,
 				    "Use the cuda device, or post source or PTX.",
@@ -408,20 +406,21 @@ bool gd_ptx_program_load(const struct gd_image *image, struct gd_ptx_program **o
 	if (program && loader) {
 		gd_scratch_init(&program->arena, GD_PTX_ARENA_MAX);
 		loader->program = program;
-		is_loaded =
-		    copy_text(program, image, &copy)
-			? load(loader, &copy, error)
-			: gd_error_set(error, GD_DEVICE_OUT_OF_MEMORY, NULL, "no memory to load the program");
+		is_loaded = copy_text(program, image, &copy) && load(loader, &copy, &why);
+	}
+	if (is_loaded) {
+		*out_program = program;
 	} else {
-		gd_error_set(error, GD_DEVICE_OUT_OF_MEMORY, NULL, "no memory to load the program");
+		if (why.code == GD_OK)
+			gd_error_set(&why, GD_DEVICE_OUT_OF_MEMORY, "Make the program smaller.",
+				     "no memory to load the program (PTX line %u)",
+				     loader ? loader->module.token.line : 0);
+		if (error)
+			*error = why;
+		gd_ptx_program_free(program);
 	}
 	free(loader);
-	if (!is_loaded) {
-		gd_ptx_program_free(program);
-		return false;
-	}
-	*out_program = program;
-	return true;
+	return is_loaded;
 }
 
 void gd_ptx_program_free(struct gd_ptx_program *program)

@@ -30,8 +30,8 @@ SELECT(selp_64, uint64_t)
 		const wide *from = gd_vm_at(vm, in->o[2]);                                                   \
 		LANES_INDEPENDENT                                                                            \
 		for (uint32_t i = 0; i < GD_LANES; i++) {                                                    \
-			low[i] = vm->lanes[i] ? (type)from[i] : low[i];                                      \
-			high[i] = vm->lanes[i] ? (type)(from[i] >> (bits)) : high[i];                        \
+			low[i] = (type)(vm->lanes[i] ? from[i] : low[i]);                                    \
+			high[i] = (type)(vm->lanes[i] ? from[i] >> (bits) : high[i]);                        \
 		}                                                                                            \
 		return in + 1;                                                                               \
 	}
@@ -46,7 +46,7 @@ static const struct gd_vm_insn *op_unpack4_16(struct gd_vm *vm, const struct gd_
 	for (uint32_t part = 0; part < 4; part++) {
 		uint16_t *to = gd_vm_at(vm, in->o[part]);
 		for (uint32_t i = 0; i < GD_LANES; i++)
-			to[i] = vm->lanes[i] ? (uint16_t)(from[i] >> (16 * part)) : to[i];
+			to[i] = (uint16_t)(vm->lanes[i] ? from[i] >> (16 * part) : to[i]);
 	}
 	return in + 1;
 }
