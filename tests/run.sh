@@ -172,10 +172,17 @@ quickstart() {
 gpu() {
 	if [ -z "$(driver_major)" ] || ! nvidia-smi -L >/dev/null 2>&1; then
 		say "skip tests/gpu: no NVIDIA GPU answers on this machine"
-	elif [ ! -f tests/gpu/run.sh ]; then
-		say "skip tests/gpu: there is no tests/gpu/run.sh yet"
 	else
-		GPUDISPATCHD=$root/build/dev/server/gpudispatchd sh tests/gpu/run.sh
+		# What tests/gpu/run.sh wants in one folder.
+		rm -rf build/dev/gpu-suite
+		mkdir build/dev/gpu-suite
+		for program in build/dev/tests/gpu/device_* build/dev/server/gpudispatchd; do
+			[ ! -f "$program" ] || ln -s "$root/$program" build/dev/gpu-suite/
+		done
+		code=0
+		bash tests/gpu/run.sh build/dev/gpu-suite >"$logs/gpu.log" 2>&1 || code=$?
+		"$PYTHON" -B tests/tally.py cases gpu <"$logs/gpu.log" || true
+		return "$code"
 	fi
 }
 

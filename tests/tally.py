@@ -2,6 +2,7 @@
 
 usage: tally.py junit FILE       ctest's JUnit file, whose tests are cmocka programs that wrote TAP
        tally.py unittest FILE    run a file of Python unittests
+       tally.py cases NAME       standard input: what the device conformance programs print, passed through
 
 Lines: `ok NAME`, `not ok NAME` (after what the test said), `skip NAME: reason`. Exits 1 when any test failed.
 A cmocka test that skips prints `SKIP: reason` before it calls skip().
@@ -49,6 +50,37 @@ def tap(binary, output, completed):
     return lines, failures
 
 
+CASE = re.compile(r"(pass|FAIL|skip)  (.+?)(?:\s+[\d.]+ ms.*)?$")
+
+
+def case_line(binary, line):
+    """The result line for one case of a conformance program (`pass  saxpy of all sizes  430.8 ms`), or None."""
+    found = CASE.match(line)
+    if not found:
+        return None
+    word, text = found.groups()
+    if word == "skip":
+        name, _, reason = text.partition(" (")
+        return f"skip {binary}: {name}: {reason.rstrip(')') or 'no reason given'}"
+    return f"{'ok' if word == 'pass' else 'not ok'} {binary}: {text}"
+
+
+def conformance(binary, output, completed):
+    """As tap(), for a program that prints such cases."""
+    lines, said = [], []
+    for line in output.split("\n"):
+        result = case_line(binary, line)
+        if result and result.startswith("not ok"):
+            lines += [f"    {line}"]
+        lines += [result] if result else []
+        said += [f"    {line}"] if line.strip() and not result else []
+    failures = sum(line.startswith("not ok") for line in lines)
+    if not completed and failures == 0:
+        lines += said[-20:] + [f"not ok {binary}: ended early: a crash, a sanitizer, the time limit"]
+        failures = 1
+    return lines, failures
+
+
 def junit(path):
     if not os.path.exists(path):
         print("not ok ctest wrote no results")
@@ -57,12 +89,31 @@ def junit(path):
     for case in xml.etree.ElementTree.parse(path).getroot().iter("testcase"):
         total += 1
         output = case.findtext("system-out") or ""
-        lines, bad = tap(case.get("name"), output, case.get("status") == "run")
+        name, completed = case.get("name"), case.get("status") == "run"
+        if case.find("skipped") is not None:
+            said = [line.strip() for line in output.split("\n") if line.strip()]
+            lines, bad = [f"skip {name}: {said[-1] if said else 'no reason given'}"], 0
+        elif any(map(CASE.match, output.split("\n"))):
+            lines, bad = conformance(name, output, completed)
+        else:
+            lines, bad = tap(name, output, completed)
         failures += bad
         print("\n".join(lines))
     if total == 0:
         print("not ok ctest found no test program")
     return 1 if failures or total == 0 else 0
+
+
+def cases(name):
+    """Pass standard input through, naming results as it goes; `== PROGRAM` lines say whose they are."""
+    failures = 0
+    for line in sys.stdin:
+        heading = re.match(r"== (.+)", line)
+        name = heading.group(1) if heading else name
+        result = case_line(name, line.rstrip("\n"))
+        failures += bool(result and result.startswith("not ok"))
+        print(result or line.rstrip("\n"), flush=True)
+    return 1 if failures else 0
 
 
 class Lines(unittest.TextTestResult):
@@ -132,7 +183,9 @@ def unittests(path):
         return 0 if runner.run(suite).wasSuccessful() else 1
 
 
+MODES = {"junit": junit, "unittest": unittests, "cases": cases}
+
 if __name__ == "__main__":
-    if len(sys.argv) != 3 or sys.argv[1] not in ("junit", "unittest"):
+    if len(sys.argv) != 3 or sys.argv[1] not in MODES:
         sys.exit(__doc__)
-    sys.exit(junit(sys.argv[2]) if sys.argv[1] == "junit" else unittests(sys.argv[2]))
+    sys.exit(MODES[sys.argv[1]](sys.argv[2]))
