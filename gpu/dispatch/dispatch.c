@@ -99,23 +99,36 @@ static bool lost_error(struct gd_error *error)
 			    "the device's worker was lost while this request was in it");
 }
 
+/* What the arena takes for an output: a power of two of whole blocks. */
+static uint64_t block_of(uint64_t bytes)
+{
+	uint64_t block = GD_ARENA_MIN_BLOCK;
+	while (block < bytes)
+		block *= 2;
+	return block;
+}
+
 enum gd_plan gd_dispatch_plan(struct gd_dispatch *dispatch, struct gd_error *error)
 {
 	if (view_is_lost(dispatch)) {
 		lost_error(error);
 		return GD_PLAN_FAILED;
 	}
-	uint64_t in = 0, out = 0;
+	uint64_t in = 0, out = 0, out_blocks = 0;
 	for (uint32_t i = 0; i < dispatch->buffer_count; i++) {
 		const struct gd_payload_buffer *buffer = &dispatch->buffers[i];
 		uint64_t bytes = buffer->bytes + GD_BUFFER_ALIGN;
 		in += buffer->init == GD_INIT_DATA || !(buffer->access & GD_ACCESS_WRITE) ? bytes : 0;
-		out += buffer->access & GD_ACCESS_WRITE ? bytes : 0;
+		if (buffer->access & GD_ACCESS_WRITE) {
+			out += bytes;
+			out_blocks += block_of(buffer->bytes);
+		}
 	}
 	uint64_t small = gd_arena_size(dispatch->view->in) / 2;
 	if (small > GD_SMALL_PAYLOAD_BYTES + GD_PARAMS_MAX * GD_BUFFER_ALIGN)
 		small = GD_SMALL_PAYLOAD_BYTES + GD_PARAMS_MAX * GD_BUFFER_ALIGN;
-	dispatch->large = in > small || out > small;
+	/* many small outputs take a block each: they may not fit where their bytes would */
+	dispatch->large = in > small || out > small || out_blocks > gd_arena_size(dispatch->view->out);
 	enum gd_plan plan =
 	    dispatch->large ? gd_payload_plan_large(dispatch, error) : gd_payload_plan_small(dispatch, error);
 	if (plan == GD_PLAN_READY)
@@ -364,9 +377,13 @@ void gd_dispatch_start(struct gd_dispatch *dispatch, const struct gd_dispatch_op
 	lane->inflight++;
 	atomic_fetch_add_explicit(&view->station->depth, 1, memory_order_relaxed);
 	dispatch->deadline.fn = gd_dispatch_deadline_passed;
-	gd_loop_arm(lane->loop, &dispatch->deadline, options->deadline_ns);
 	gd_view_ref(view);
-	gd_dispatch_advance(dispatch);
+	if (gd_loop_arm(lane->loop, &dispatch->deadline, options->deadline_ns)) {
+		gd_dispatch_advance(dispatch);
+	} else { /* without its deadline a kernel could run for ever */
+		gd_error_set(&dispatch->error, GD_OVERLOADED, NULL, "out of memory");
+		gd_dispatch_fail(dispatch);
+	}
 	/* from here on the dispatch may be gone: done may have run */
 	gd_lane_spin(lane, view);
 	gd_view_unref(view);

@@ -111,13 +111,15 @@ static bool choose_backend(struct gd_engine *engine, uint32_t *out_count, struct
 	enum gd_backend wanted = engine->config.backend;
 	*out_count = 1;
 	if (wanted == GD_BACKEND_AUTO || wanted == GD_BACKEND_CUDA) {
-		*out_count = probe(GD_DEVICE_CUDA, error);
+		struct gd_error why = {0};
+		*out_count = probe(GD_DEVICE_CUDA, &why);
 		if (!*out_count && wanted == GD_BACKEND_CUDA) {
-			error->code = GD_BACKEND_UNAVAILABLE;
-			return gd_error_context(error, "backend cuda");
+			gd_error_set(error, GD_BACKEND_UNAVAILABLE, why.fix[0] ? why.fix : NULL,
+				     "backend cuda: %s", why.text);
+			return gd_error_native(error, why.native, why.native_name, why.sticky);
 		}
 		snprintf(engine->why_reference, sizeof engine->why_reference, "%s",
-			 *out_count ? "" : error->text);
+			 *out_count ? "" : why.text);
 		wanted = *out_count ? GD_BACKEND_CUDA : GD_BACKEND_REFERENCE;
 		if (!*out_count)
 			*out_count = 1;
@@ -174,6 +176,9 @@ static bool start_compiler(struct gd_engine *engine, struct gd_error *error)
 bool gd_engine_new(const struct gd_engine_config *config, struct gd_loop *loop, struct gd_engine **out_engine,
 		   struct gd_error *error)
 {
+	if (config->lane_count < 1 || config->lane_count >= GD_LANES_MAX)
+		return gd_error_set(error, GD_INTERNAL_STATE, NULL, "an engine has 1 to %u lanes, not %u",
+				    GD_LANES_MAX - 1, config->lane_count);
 	struct gd_engine *engine = calloc(1, sizeof *engine);
 	if (!engine)
 		return gd_error_errno(error, ENOMEM, "cannot make the engine");
@@ -246,6 +251,7 @@ uint32_t gd_engine_devices(struct gd_engine *engine, struct gd_device_status out
 	pthread_mutex_lock(&engine->lock);
 	for (uint32_t i = 0; i < engine->station_count; i++) {
 		out_devices[i] = engine->stations[i].status;
+		out_devices[i].queue_limit = engine->config.queue_limit;
 		out_devices[i].queue_depth =
 		    atomic_load_explicit(&engine->stations[i].depth, memory_order_relaxed);
 	}

@@ -65,9 +65,9 @@ struct gd_placement {
 	_Atomic uint64_t loaded; /* S: 0, or generation << 16 | module index + 1 */
 	_Atomic uint32_t in_use; /* L: dispatches that hold the module */
 	_Atomic uint64_t used_ns;
-	uint64_t loading; /* generation that a load was sent to; 0: none */
-	uint32_t module;  /* while loading or loaded */
-	struct gd_load_wait *waiters;
+	uint64_t loading;             /* generation that a load was sent to; 0: none */
+	uint32_t module;              /* while loading or loaded */
+	struct gd_load_wait *waiters; /* newest first */
 };
 
 struct gd_kernel {
@@ -277,7 +277,8 @@ struct gd_view {
 	bool lost;
 	struct gd_source event;
 	struct gd_arena *in, *out;
-	uint64_t looked_ns; /* when the worker's cells were last looked through */
+	uint64_t looked_ns, still_since_ns; /* when its cells were last looked through; see deadline.c */
+	uint32_t still_at, still_looks;
 	uint32_t free_count, inflight;
 	uint32_t free_cells[GD_CELLS_PER_LANE];
 	struct gd_errand *errands[GD_CELLS_PER_LANE];

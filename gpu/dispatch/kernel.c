@@ -82,8 +82,14 @@ const struct gd_device_info *gd_kernel_device(const struct gd_kernel *kernel)
 
 static void answer_waiters(struct gd_placement *placement, const struct gd_error *failed)
 {
-	struct gd_load_wait *wait = placement->waiters, *next;
+	struct gd_load_wait *newest = placement->waiters, *wait = NULL, *next;
 	placement->waiters = NULL;
+	/* whoever came first goes first */
+	for (; newest; newest = next) {
+		next = newest->next;
+		newest->next = wait;
+		wait = newest;
+	}
 	for (; wait; wait = next) {
 		next = wait->next;
 		wait->loaded = !failed;

@@ -9,20 +9,30 @@
 
 #include <cmocka.h>
 
-void rig_begin(struct rig *rig, uint32_t worker_limit_ms)
+void rig_config(struct gd_engine_config *out_config)
+{
+	gd_engine_config_init(out_config);
+	out_config->backend = GD_BACKEND_ECHO;
+	out_config->slab_bytes = 8u << 20;
+	out_config->nvrtc = "/nonexistent";
+}
+
+void rig_begin_with(struct rig *rig, const struct gd_engine_config *config)
 {
 	struct gd_error error = {0};
-	struct gd_engine_config config;
-	gd_engine_config_init(&config);
-	config.backend = GD_BACKEND_ECHO;
-	config.slab_bytes = 8u << 20;
-	config.nvrtc = "/nonexistent";
-	config.worker_limit_ms = worker_limit_ms;
 	memset(rig, 0, sizeof *rig);
 	if (!gd_loop_new(&rig->supervisor, &error) || !gd_loop_new(&rig->shard, &error) ||
-	    !gd_engine_new(&config, rig->supervisor, &rig->engine, &error) ||
+	    !gd_engine_new(config, rig->supervisor, &rig->engine, &error) ||
 	    !gd_lane_new(rig->engine, 0, rig->shard, &rig->lane, &error))
 		fail_msg("cannot start: %s", error.text);
+}
+
+void rig_begin(struct rig *rig, uint32_t worker_limit_ms)
+{
+	struct gd_engine_config config;
+	rig_config(&config);
+	config.worker_limit_ms = worker_limit_ms;
+	rig_begin_with(rig, &config);
 }
 
 static uint8_t byte_at(uint8_t seed, size_t i)
@@ -65,35 +75,40 @@ static bool read_all(struct rig *rig, struct gd_dispatch *dispatch, size_t bytes
 	return same;
 }
 
+static void note(struct gd_dispatch *dispatch)
+{
+	struct outcome *outcome = gd_dispatch_owner(dispatch);
+	outcome->ended = true;
+	outcome->calls++;
+	outcome->good = gd_dispatch_result(dispatch, &outcome->timing, &outcome->error);
+}
+
 bool rig_round(struct rig *rig, struct gd_kernel *kernel, size_t bytes, uint8_t seed, uint64_t timeout_ms,
 	       struct outcome *out_outcome)
 {
-	struct gd_error error = {0};
 	uint64_t end = gd_now_ns() + timeout_ms * GD_NS_PER_MS;
 	struct gd_dispatch *dispatch = NULL;
 	memset(out_outcome, 0, sizeof *out_outcome);
 	while (!gd_dispatch_new(rig->lane, kernel, &dispatch, &out_outcome->error)) {
-		rig_step(rig);
-		if (gd_now_ns() > end)
+		/* none is ready: one will be */
+		if (out_outcome->error.code != GD_DEVICE_LOST || gd_now_ns() > end)
 			return false;
+		rig_step(rig);
 	}
-	struct outcome outcome = {0};
-	gd_dispatch_free(dispatch);
-	dispatch = rig_dispatch(rig, kernel, &outcome);
-	gd_dispatch_add(dispatch, 0, bytes, GD_ACCESS_READ, GD_INIT_DATA, &error);
-	gd_dispatch_add(dispatch, 1, bytes, GD_ACCESS_READ_WRITE, GD_INIT_ZERO, &error);
+	gd_dispatch_notify(dispatch, out_outcome, note, NULL, NULL);
+	gd_dispatch_add(dispatch, 0, bytes, GD_ACCESS_READ, GD_INIT_DATA, &out_outcome->error);
+	gd_dispatch_add(dispatch, 1, bytes, GD_ACCESS_READ_WRITE, GD_INIT_ZERO, &out_outcome->error);
 	enum gd_plan plan;
-	while ((plan = gd_dispatch_plan(dispatch, &outcome.error)) == GD_PLAN_WAIT && gd_now_ns() < end)
+	while ((plan = gd_dispatch_plan(dispatch, &out_outcome->error)) == GD_PLAN_WAIT && gd_now_ns() < end)
 		rig_step(rig);
 	bool same = false;
 	if (plan == GD_PLAN_READY && write_all(rig, dispatch, bytes, seed, end)) {
 		uint64_t now = gd_now_ns();
 		rig_start_dispatch(dispatch, end > now ? (end - now) / GD_NS_PER_MS + 1 : 1);
-		rig_until(rig, &outcome.ended);
-		same = outcome.good && read_all(rig, dispatch, bytes, seed, end);
+		rig_until(rig, &out_outcome->ended);
+		same = out_outcome->good && read_all(rig, dispatch, bytes, seed, end);
 	}
 	gd_dispatch_free(dispatch);
-	*out_outcome = outcome;
 	return same;
 }
 

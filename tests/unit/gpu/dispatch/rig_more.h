@@ -6,7 +6,10 @@
 
 #define RIG_TWO_BUFFERS "echo\nparam 0 8\nparam 8 8\n"
 
-/* As rig_start on the echo device, with the worker's limit, and without waiting for the device. */
+/* Settings as rig_start makes them, for the echo device. */
+void rig_config(struct gd_engine_config *out_config);
+/* As rig_start, with settings of the test's, and without waiting for the device. */
+void rig_begin_with(struct rig *rig, const struct gd_engine_config *config);
 void rig_begin(struct rig *rig, uint32_t worker_limit_ms);
 
 /*

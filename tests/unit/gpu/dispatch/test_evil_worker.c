@@ -1,175 +1,14 @@
 /* Workers that lie: the front answers on, mixes nothing up, keeps no descriptor, and recovers with the next
  * one. */
-#include "tests/unit/gpu/dispatch/rig_evil.h"
-#include "tests/unit/gpu/dispatch/rig_more.h"
+#include "tests/unit/gpu/dispatch/rig_front.h"
 
 #include "gpu/base/clock.h"
 
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 
 #include <cmocka.h>
-
-enum { LIMIT_MS = 700, TRY_MS = 250 };
-
-static struct rig rig;
-static struct gd_kernel *kernel;
-static unsigned fds_before;
-
-static struct gd_station *station(void)
-{
-	return &rig.engine->stations[0];
-}
-
-static void wait_for(bool (*there)(void), const char *what)
-{
-	uint64_t end = gd_now_ns() + RIG_WAIT_MS * GD_NS_PER_MS;
-	while (!there()) {
-		rig_step(&rig);
-		if (gd_now_ns() > end)
-			fail_msg("waited in vain: %s", what);
-	}
-}
-
-static uint64_t generation_before;
-
-static bool is_next_generation(void)
-{
-	return station()->generation > generation_before;
-}
-
-static bool was_lost(void)
-{
-	return !station()->link || station()->generation > generation_before;
-}
-
-static bool is_up(void)
-{
-	return station()->link && station()->link->ready && rig.lane->views[0] &&
-	       rig.lane->views[0]->link == station()->link;
-}
-
-/* Replace the worker of now by one of this kind. */
-static void replace_by(enum evil evil)
-{
-	evil_choose(evil);
-	generation_before = station()->generation;
-	if (station()->link)
-		gd_child_kill(&station()->link->child);
-	wait_for(is_next_generation, "another worker");
-}
-
-static void honest_round(size_t bytes, uint8_t seed)
-{
-	struct outcome outcome;
-	if (!rig_round(&rig, kernel, bytes, seed, 10000, &outcome))
-		fail_msg("an honest round failed: %s", outcome.error.text);
-}
-
-static int set_up(void **state)
-{
-	(void)state;
-	evil_choose(EVIL_NOT);
-	rig_begin(&rig, LIMIT_MS);
-	rig_until_state(&rig, GD_DEVICE_READY);
-	kernel = rig_kernel(&rig, RIG_TWO_BUFFERS, 2, 16);
-	honest_round(100, 1);
-	fds_before = rig_open_fds();
-	return 0;
-}
-
-/* Whatever it was, an honest worker follows, and all is as it was before. */
-static int tear_down(void **state)
-{
-	(void)state;
-	replace_by(EVIL_NOT);
-	rig_until_state(&rig, GD_DEVICE_READY);
-	honest_round(5000, 2);
-	honest_round(3u << 20, 3);
-	gd_kernel_unref(kernel);
-	/* the chunk of the large round is kept; it may have one descriptor */
-	unsigned fds = rig_open_fds();
-	if (fds > fds_before + 1)
-		fail_msg("%u descriptors were open, and now %u", fds_before, fds);
-	rig_end(&rig);
-	return 0;
-}
-
-static void check_never_ready(enum evil evil)
-{
-	replace_by(evil);
-	generation_before = station()->generation;
-	wait_for(was_lost, "the front giving it up");
-	assert_false(is_up());
-	struct gd_device_status devices[1];
-	static struct gd_device_status all[GD_DEVICES_MAX];
-	assert_int_equal(gd_engine_devices(rig.engine, all), 1);
-	devices[0] = all[0];
-	assert_int_not_equal(devices[0].state, GD_DEVICE_READY);
-}
-
-static void one_that_is_never_ready_is_given_up(void **state)
-{
-	(void)state;
-	check_never_ready(EVIL_MUTE);
-}
-
-static void one_that_closes_its_socket_at_once_is_given_up(void **state)
-{
-	(void)state;
-	check_never_ready(EVIL_CLOSES);
-}
-
-static void one_that_stops_before_it_is_ready_is_given_up(void **state)
-{
-	(void)state;
-	check_never_ready(EVIL_STOPS_EARLY);
-}
-
-static void nonsense_about_the_device_is_not_believed(void **state)
-{
-	(void)state;
-	check_never_ready(EVIL_READY_NUMBERS);
-	check_never_ready(EVIL_READY_TEXT);
-	check_never_ready(EVIL_READY_LIMITS);
-}
-
-static void one_that_closes_its_socket_later_is_replaced(void **state)
-{
-	(void)state;
-	replace_by(EVIL_CLOSES_LATE);
-	generation_before = station()->generation;
-	wait_for(was_lost, "the loss");
-}
-
-static void one_that_answers_no_load_is_given_up(void **state)
-{
-	(void)state;
-	static const enum evil kinds[] = {EVIL_DEAF, EVIL_NO_ANSWERS};
-	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
-		struct outcome outcome;
-		replace_by(kinds[i]);
-		wait_for(is_up, "the worker");
-		generation_before = station()->generation;
-		assert_false(rig_round(&rig, kernel, 100, 4, 20000, &outcome));
-		assert_int_equal(outcome.error.code, GD_DEVICE_LOST);
-		wait_for(was_lost, "the loss");
-	}
-}
-
-static void one_that_never_answers_for_a_chunk_is_given_up(void **state)
-{
-	(void)state;
-	struct outcome outcome;
-	replace_by(EVIL_NO_ANSWERS);
-	wait_for(is_up, "the worker");
-	generation_before = station()->generation;
-	assert_false(rig_round(&rig, kernel, 3u << 20, 4, 20000, &outcome));
-	assert_int_equal(outcome.error.code, GD_DEVICE_LOST);
-	wait_for(was_lost, "the loss");
-}
 
 static void nonsense_about_a_kernel_is_an_error_of_its_load(void **state)
 {
@@ -398,22 +237,11 @@ static void a_flood_of_messages_does_not_starve_the_supervisor(void **state)
 
 int main(int argc, char **argv)
 {
-	bool was_role;
-	enum evil evil = strcmp(argv[0], "gd-worker") ? EVIL_NOT : evil_chosen(argc, argv);
-	if (evil)
-		return evil_main(evil, argc, argv);
-	int status = rig_roles(argc, argv, &was_role);
-	if (was_role)
+	int status = front_roles(argc, argv);
+	if (status >= 0)
 		return status;
 #define WITH_RIG(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-	    WITH_RIG(one_that_is_never_ready_is_given_up),
-	    WITH_RIG(one_that_closes_its_socket_at_once_is_given_up),
-	    WITH_RIG(one_that_stops_before_it_is_ready_is_given_up),
-	    WITH_RIG(nonsense_about_the_device_is_not_believed),
-	    WITH_RIG(one_that_closes_its_socket_later_is_replaced),
-	    WITH_RIG(one_that_answers_no_load_is_given_up),
-	    WITH_RIG(one_that_never_answers_for_a_chunk_is_given_up),
 	    WITH_RIG(nonsense_about_a_kernel_is_an_error_of_its_load),
 	    WITH_RIG(what_a_kernel_is_does_not_change_with_a_later_worker),
 	    WITH_RIG(random_bytes_in_all_that_it_can_write_harm_nobody),

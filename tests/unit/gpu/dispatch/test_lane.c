@@ -1,5 +1,5 @@
 /* Lanes: who gets room, dispatches started by the end of others, and ends in every state. */
-#include "tests/unit/gpu/dispatch/rig.h"
+#include "tests/unit/gpu/dispatch/rig_more.h"
 
 #include "gpu/base/clock.h"
 #include "gpu/dispatch/payload.h"
@@ -125,12 +125,11 @@ static void dispatches_that_start_one_another_do_not_pile_up_on_the_stack(void *
 	(void)state;
 	static struct chain chain;
 	chain = (struct chain){.kernel = rig_kernel(&rig, "echo\n", 0, 0), .left = 3000};
-	bool spun = rig.lane->may_spin;
-	rig.lane->may_spin = true;
+	rig.engine->config.spin_us = 50;
 	rig.lane->spin_misses = 0;
 	start_link(&chain);
 	rig_until(&rig, &chain.ended);
-	rig.lane->may_spin = spun;
+	rig.engine->config.spin_us = 0;
 	print_message("deepest %u\n", chain.deepest);
 	assert_true(chain.deepest <= 3);
 	gd_kernel_unref(chain.kernel);
@@ -221,12 +220,56 @@ static void a_ring_that_claims_billions_of_completions_costs_one_round(void **st
 	check_round();
 }
 
+static void many_tiny_outputs_fit_a_lane_with_little_room(void **state)
+{
+	(void)state;
+	enum { OUTPUTS = 40 };
+	struct gd_engine_config config;
+	struct gd_error error = {0};
+	struct outcome outcome;
+	char text[OUTPUTS * 16 + 8] = "echo\n";
+	for (unsigned i = 0, at = 5; i < OUTPUTS; i++)
+		at += (unsigned)snprintf(text + at, sizeof text - at, "param %u 8\n", i * 8);
+	rig_end(&rig);
+	rig_config(&config);
+	config.lane_count = 64; /* a 65th of the slab each */
+	rig_begin_with(&rig, &config);
+	rig_until_state(&rig, GD_DEVICE_READY);
+	struct gd_kernel *kernel = rig_kernel(&rig, text, OUTPUTS, OUTPUTS * 8);
+	struct gd_dispatch *dispatch = rig_dispatch(&rig, kernel, &outcome);
+	for (uint32_t i = 0; i < OUTPUTS; i++)
+		gd_dispatch_add(dispatch, i, 1, GD_ACCESS_WRITE, GD_INIT_ZERO, &error);
+	assert_true(gd_arena_size(rig.lane->views[0]->out) < OUTPUTS * GD_ARENA_MIN_BLOCK);
+	rig_plan(&rig, dispatch);
+	rig_start_dispatch(dispatch, 5000);
+	rig_until(&rig, &outcome.ended);
+	assert_true(outcome.good);
+	gd_dispatch_free(dispatch);
+	gd_kernel_unref(kernel);
+}
+
+static void an_engine_has_1_to_64_lanes(void **state)
+{
+	(void)state;
+	struct gd_engine_config config;
+	struct gd_engine *engine = NULL;
+	struct gd_error error = {0};
+	rig_config(&config);
+	static const uint32_t refused[] = {0, 65, 66, UINT32_MAX};
+	for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+		config.lane_count = refused[i];
+		assert_false(gd_engine_new(&config, rig.supervisor, &engine, &error));
+		assert_int_equal(error.code, GD_INTERNAL_STATE);
+	}
+	assert_null(engine);
+}
+
 static void there_are_only_as_many_lanes_as_were_asked_for(void **state)
 {
 	(void)state;
 	struct gd_error error = {0};
 	struct gd_lane *lane = NULL;
-	static const uint32_t refused[] = {0, 1, 2, GD_LANES_MAX, UINT32_MAX};
+	static const uint32_t refused[] = {0, 64, 65, 66, UINT32_MAX};
 	for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
 		assert_false(gd_lane_new(rig.engine, refused[i], rig.shard, &lane, &error));
 	assert_null(lane);
@@ -254,6 +297,8 @@ int main(int argc, char **argv)
 	    cmocka_unit_test(dispatches_that_start_one_another_do_not_pile_up_on_the_stack),
 	    cmocka_unit_test(a_lane_may_end_with_dropped_dispatches_in_every_state),
 	    cmocka_unit_test(a_ring_that_claims_billions_of_completions_costs_one_round),
+	    cmocka_unit_test(many_tiny_outputs_fit_a_lane_with_little_room),
+	    cmocka_unit_test(an_engine_has_1_to_64_lanes),
 	    cmocka_unit_test(there_are_only_as_many_lanes_as_were_asked_for),
 	    cmocka_unit_test(the_index_of_a_lane_that_has_ended_is_not_used_again),
 	};
