@@ -99,12 +99,13 @@ stage() {
 launcher=
 if have ccache; then launcher=-DCMAKE_C_COMPILER_LAUNCHER=ccache; fi
 
-# build PRESET: configure and build everything, warnings being errors; quiet unless it fails.
+# build PRESET: configure and build everything, warnings being errors; quiet unless it fails, and then it goes on so as
+# to tell all that is wrong.
 build() {
 	{
-		cmake --preset "$1" ${launcher:+"$launcher"} && cmake --build "build/$1"
+		cmake --preset "$1" ${launcher:+"$launcher"} && cmake --build "build/$1" -- -k 0
 	} >"$logs/build-$1.log" 2>&1 || {
-		grep -E 'error|warning|FAILED' "$logs/build-$1.log" | head -n 40
+		grep -E 'error:|undefined reference|^FAILED|CMake Error' "$logs/build-$1.log" | cut -c 1-300 | head -n 60
 		tail -n 5 "$logs/build-$1.log"
 		say "not ok build $1"
 		return 1
