@@ -146,12 +146,18 @@ static bool check_ready(const struct gd_exchange *exchange, const struct gd_devi
 	if (!has_compiler_spoken(exchange->lane->api))
 		return gd_error_set(error, GD_BACKEND_UNAVAILABLE, "wait a moment",
 				    "the compiler is starting");
+	bool is_full = false;
 	for (uint32_t i = 0; i < count; i++) {
-		if (devices[i].state == GD_DEVICE_READY && devices[i].canary_passed)
+		bool is_up = devices[i].state == GD_DEVICE_READY && devices[i].canary_passed;
+		if (is_up && devices[i].queue_depth < devices[i].queue_limit)
 			return true;
+		is_full |= is_up;
 		if (!nearest || devices[i].state < nearest->state || devices[i].state == GD_DEVICE_READY)
 			nearest = &devices[i];
 	}
+	if (is_full)
+		return gd_error_set(error, GD_OVERLOADED, "send less, or start more servers",
+				    "the queue of every device is full");
 	if (!nearest)
 		return gd_error_set(error, GD_BACKEND_UNAVAILABLE, "give the process a device",
 				    "there is no device");

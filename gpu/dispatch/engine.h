@@ -71,7 +71,7 @@ struct gd_device_status {
 	struct gd_device_info info;
 	uint32_t workers;
 	uint32_t restarts;
-	uint32_t queue_depth;
+	uint32_t queue_depth, queue_limit; /* dispatches waiting or running, and how many may be */
 	bool canary_passed;
 	char detail[200]; /* why it is not ready; empty when it is */
 };

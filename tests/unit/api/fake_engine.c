@@ -59,6 +59,8 @@ uint32_t gd_engine_devices(struct gd_engine *engine, struct gd_device_status out
 						   .state = engine->state,
 						   .info = device_info(engine),
 						   .workers = 1,
+						   .queue_depth = engine->queue_depth,
+						   .queue_limit = FAKE_QUEUE_LIMIT,
 						   .canary_passed = engine->canary_passed};
 	snprintf(out_devices[0].id, sizeof out_devices[0].id, "%s:0", engine->backend);
 	return 1;

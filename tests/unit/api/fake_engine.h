@@ -15,6 +15,8 @@
 
 enum { FAKE_BUFFERS = 16, FAKE_PROGRAMS = 64 };
 
+enum { FAKE_QUEUE_LIMIT = 4 };
+
 struct gd_engine {
 	/* how it behaves; set by the test */
 	const char *backend; /* "reference" */
@@ -25,6 +27,7 @@ struct gd_engine {
 	unsigned plan_waits; /* plan says WAIT that many times; UINT_MAX: always */
 	bool plan_wakes;     /* and calls writable by mail */
 	enum gd_device_state state;
+	uint32_t queue_depth; /* of FAKE_QUEUE_LIMIT */
 	bool canary_passed, has_no_device, has_no_compiler_yet;
 	/* what it saw */
 	struct gd_loop *loop;

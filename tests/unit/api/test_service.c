@@ -57,6 +57,17 @@ static void ready_tells_what_failed(void **state)
 	}
 }
 
+static void a_full_queue_is_not_ready(void **state)
+{
+	struct bench *bench = *state;
+	bench->engine.queue_depth = FAKE_QUEUE_LIMIT - 1;
+	auto_reply below = get(bench, "/readyz");
+	assert_int_equal(below.status, 200);
+	bench->engine.queue_depth = FAKE_QUEUE_LIMIT;
+	auto_reply full = get(bench, "/readyz");
+	assert_problem(&full, 503, 1013, "overloaded");
+}
+
 static void a_compiler_that_starts_is_waited_for_once(void **state)
 {
 	struct bench *bench = *state;
@@ -342,6 +353,7 @@ int main(void)
 	    with_bench(live_is_always_ok),
 	    with_bench(ready_tells_what_failed),
 	    with_bench(a_compiler_that_starts_is_waited_for_once),
+	    with_bench(a_full_queue_is_not_ready),
 	    with_bench(devices_version_and_root_answer),
 	    with_bench(head_has_the_headers_of_get_and_no_body),
 	    with_bench(wrong_methods_are_told_the_right_ones),
