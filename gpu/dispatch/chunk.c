@@ -38,18 +38,17 @@ static void hand_out(struct gd_station *station, uint32_t index, struct gd_chunk
 	answer(wait);
 }
 
-static bool send_simple(struct gd_station *station, enum gd_message_kind kind, uint32_t index, uint64_t bytes)
+static bool send_simple(struct gd_station *station, enum gd_message_kind kind, uint32_t index, uint64_t bytes,
+			struct gd_error *error)
 {
-	struct gd_message *message = calloc(1, sizeof *message);
-	if (!message || !station->link) {
-		free(message);
-		return false;
-	}
+	struct gd_message *message = station->link ? calloc(1, sizeof *message) : NULL;
+	if (!message)
+		return gd_error_set(error, GD_OVERLOADED, NULL, "out of memory");
 	message->kind = kind;
 	message->index = index;
 	message->ticket = station->generation;
 	message->u.chunk.bytes = bytes;
-	bool sent = gd_link_send(station->link, message, NULL, 0);
+	bool sent = gd_link_send(station->link, message, NULL, 0, error);
 	free(message);
 	return sent;
 }
@@ -58,7 +57,7 @@ static bool send_simple(struct gd_station *station, enum gd_message_kind kind, u
 static void drop_chunk(struct gd_station *station, uint32_t index)
 {
 	struct gd_station_chunk *chunk = &station->chunks[index];
-	if (!send_simple(station, GD_MESSAGE_CHUNK_FREE, index, 0))
+	if (!send_simple(station, GD_MESSAGE_CHUNK_FREE, index, 0, NULL))
 		return;
 	if (chunk->fd >= 0)
 		close(chunk->fd);
@@ -113,9 +112,7 @@ static bool serve(struct gd_station *station, struct gd_chunk_wait *wait)
 		index++;
 	if (index == GD_CHUNKS_MAX)
 		return false;
-	if (!send_simple(station, GD_MESSAGE_CHUNK_NEW, index, wait->bytes)) {
-		gd_error_set(&error, GD_OVERLOADED, "Send the request again in a moment.",
-			     "the worker of %s cannot be asked for memory now", station->status.id);
+	if (!send_simple(station, GD_MESSAGE_CHUNK_NEW, index, wait->bytes, &error)) {
 		fail(wait, &error);
 		return true;
 	}

@@ -134,10 +134,12 @@ struct gd_link *gd_link_ref(struct gd_link *link);
 /* Any thread; the last one unmaps. */
 void gd_link_unref(struct gd_link *link);
 /*
- * S. Send a message to the worker, now or as soon as it reads; the descriptors stay the caller's. False when
- * too much waits already, without memory or descriptors, or when its socket is broken (that kills it).
+ * S. Send a message to the worker, now or as soon as it reads; the descriptors stay the caller's. Fails:
+ * GD_OVERLOADED (too much waits already; no memory or descriptors), GD_DEVICE_LOST (its socket is broken;
+ * that kills it).
  */
-bool gd_link_send(struct gd_link *link, const struct gd_message *message, const int *fds, size_t count);
+bool gd_link_send(struct gd_link *link, const struct gd_message *message, const int *fds, size_t count,
+		  struct gd_error *error);
 /* S. The socket takes more. */
 void gd_link_flush(struct gd_link *link);
 void gd_link_drop_outbox(struct gd_link *link);

@@ -44,7 +44,7 @@ static void unload(struct gd_station *station, struct gd_kernel *kernel)
 	}
 	message->kind = GD_MESSAGE_UNLOAD;
 	message->index = placement->module;
-	gd_link_send(station->link, message, NULL, 0);
+	gd_link_send(station->link, message, NULL, 0, NULL);
 	free(message);
 }
 
@@ -170,10 +170,7 @@ static bool send_load(struct gd_station *station, struct gd_kernel *kernel, uint
 	message->u.load.occupancy_threads = kernel->occupancy_threads;
 	snprintf(message->u.load.entry, sizeof message->u.load.entry, "%s", kernel->artifact->entry);
 	int fd = image_fd(kernel->artifact, message, error);
-	bool sent = fd >= 0 && gd_link_send(station->link, message, &fd, 1);
-	if (fd >= 0 && !sent)
-		gd_error_set(error, GD_OVERLOADED, "Send the request again in a moment.",
-			     "the worker has too much to load already");
+	bool sent = fd >= 0 && gd_link_send(station->link, message, &fd, 1, error);
 	if (fd >= 0)
 		close(fd);
 	free(message);

@@ -86,7 +86,7 @@ static bool send_start(struct gd_link *link, int control, int in, int out)
 		uint32_t count = lane_count - first < GD_FDS_MAX ? lane_count - first : GD_FDS_MAX;
 		message->u.events.first_lane = first;
 		message->u.events.count = count;
-		sent = gd_link_send(link, message, link->events + first, count);
+		sent = gd_link_send(link, message, link->events + first, count, NULL);
 	}
 	memset(message, 0, sizeof *message);
 	message->kind = GD_MESSAGE_START;
@@ -94,7 +94,7 @@ static bool send_start(struct gd_link *link, int control, int in, int out)
 	message->u.start.in_bytes = message->u.start.out_bytes = link->slab_bytes;
 	message->u.start.lane_count = lane_count;
 	int fds[3] = {control, in, out};
-	sent = sent && gd_link_send(link, message, fds, 3);
+	sent = sent && gd_link_send(link, message, fds, 3, NULL);
 	free(message);
 	return sent;
 }

@@ -81,12 +81,19 @@ static bool wants_answer(const struct gd_message *message)
 	return message->kind == GD_MESSAGE_LOAD || message->kind == GD_MESSAGE_CHUNK_NEW;
 }
 
-bool gd_link_send(struct gd_link *link, const struct gd_message *message, const int *fds, size_t count)
+bool gd_link_send(struct gd_link *link, const struct gd_message *message, const int *fds, size_t count,
+		  struct gd_error *error)
 {
 	bool full = link->outbox != NULL;
-	if (full || !send_now(link, message, fds, count, &full))
-		if (!full || !keep(link, message, fds, count))
-			return false;
+	if (full || !send_now(link, message, fds, count, &full)) {
+		if (!full)
+			return gd_error_set(error, GD_DEVICE_LOST, "Send the request again.",
+					    "the worker of %s has gone", link->station->status.id);
+		if (!keep(link, message, fds, count))
+			return gd_error_set(error, GD_OVERLOADED, "Send the request again in a moment.",
+					    "the worker of %s has too much to do already",
+					    link->station->status.id);
+	}
 	if (wants_answer(message) && link->unanswered++ == 0)
 		gd_link_expect(link);
 	return true;
