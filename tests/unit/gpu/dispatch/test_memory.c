@@ -1,7 +1,7 @@
 /* Each allocation of the front fails once: nothing crashes, hangs or leaks, and the next request is served.
  */
 #include "tests/support/alloc_fail.h"
-#include "tests/unit/gpu/dispatch/rig_more.h"
+#include "tests/unit/gpu/dispatch/rig_compile.h"
 
 #include "gpu/base/clock.h"
 
@@ -74,6 +74,44 @@ static void large_dispatches_survive_each_refusal(void **state)
 	check_rounds(3u << 20);
 }
 
+static void compiles_survive_each_refusal(void **state)
+{
+	(void)state;
+	static const enum gd_cache_mode modes[] = {GD_CACHE_USE, GD_CACHE_REFRESH, GD_CACHE_BYPASS};
+	unsigned failures = 0;
+	for (size_t mode = 0; mode < 3; mode++)
+		for (unsigned long n = 1; n < MAX; n++) {
+			struct gd_program *program = rig_program("", (unsigned)n + 1000 * (unsigned)mode);
+			static struct compile compiles[2], after;
+			gd_alloc_fail_at(n);
+			rig_ask(rig.lane, &compiles[0], program, modes[mode]);
+			rig_ask(rig.lane, &compiles[1], program, modes[mode]);
+			rig_until(&rig, &compiles[0].ended);
+			rig_until(&rig, &compiles[1].ended);
+			bool refused = gd_alloc_failed();
+			for (int i = 0; i < 2; i++) {
+				const struct gd_compile_request *request = &compiles[i].request;
+				assert_int_equal(compiles[i].calls, 1);
+				failures += !request->kernel;
+				if (!request->kernel && (!refused || !is_honest(request->error.code)))
+					fail_msg("allocation %lu: %s", n, request->error.text);
+				rig_answered(&compiles[i]);
+			}
+			rig_until_state(&rig, GD_DEVICE_READY);
+			rig_ask(rig.lane, &after, program, GD_CACHE_USE);
+			rig_until(&rig, &after.ended);
+			if (!after.request.kernel)
+				fail_msg("after the refusal of %lu: %s", n, after.request.error.text);
+			rig_answered(&after);
+			gd_program_free(program);
+			if (!refused)
+				break;
+		}
+	assert_true(failures > 0);
+	print_message("%u failures\n", failures);
+	assert_int_equal(rig.engine->compiles_inflight, 0);
+}
+
 static void an_engine_starts_or_says_why_not(void **state)
 {
 	(void)state;
@@ -132,6 +170,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(small_dispatches_survive_each_refusal, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(large_dispatches_survive_each_refusal, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(compiles_survive_each_refusal, set_up, tear_down),
 	    cmocka_unit_test(an_engine_starts_or_says_why_not),
 	    cmocka_unit_test(a_lane_is_made_or_not),
 	};
