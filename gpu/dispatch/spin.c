@@ -38,7 +38,7 @@ void gd_lane_spin(struct gd_lane *lane, struct gd_view *view)
 	if (hit)
 		gd_view_drain(view);
 	atomic_store(&control->lane_sleeps, 1);
-	atomic_thread_fence(memory_order_seq_cst);
+	gd_fence();
 	gd_view_drain(view);
 	lane->spins = false;
 	gd_view_unref(view);

@@ -31,7 +31,7 @@ static void note_use(struct gd_lane *lane)
 
 static void wake_worker(struct gd_control *control)
 {
-	atomic_thread_fence(memory_order_seq_cst);
+	gd_fence();
 	if (!atomic_load_explicit(&control->pumps_asleep, memory_order_relaxed))
 		return;
 	atomic_fetch_add(&control->wake_word, 1);
@@ -96,7 +96,7 @@ static void rearm(struct gd_view *view)
 {
 	struct gd_lane_control *control = &view->link->control->lanes[view->lane->index];
 	atomic_store(&control->lane_sleeps, 1);
-	atomic_thread_fence(memory_order_seq_cst);
+	gd_fence();
 }
 
 static void event_seen(struct gd_source *source, uint32_t events)

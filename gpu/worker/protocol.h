@@ -108,6 +108,23 @@ static inline struct gd_cell *gd_control_cell(struct gd_control *control, uint32
 	return (struct gd_cell *)(void *)((char *)control + at);
 }
 
+/*
+ * Between "I have written" and "do you sleep?", and between "I sleep" and "have you written?": one of the two
+ * sees the other. gcc's thread sanitizer does not know fences and warns; what they order here is atomic
+ * anyway.
+ */
+static inline void gd_fence(void)
+{
+#if defined(__SANITIZE_THREAD__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wtsan"
+#endif
+	atomic_thread_fence(memory_order_seq_cst);
+#if defined(__SANITIZE_THREAD__)
+#pragma GCC diagnostic pop
+#endif
+}
+
 /* Producer only. The ring has room (see above). */
 static inline void gd_ring_push(struct gd_ring *ring, uint32_t value)
 {

@@ -51,7 +51,7 @@ static void relax(void)
 static void wake_lane(struct gd_process *process, uint32_t lane)
 {
 	struct gd_lane_control *control = &process->control->lanes[lane];
-	atomic_thread_fence(memory_order_seq_cst);
+	gd_fence();
 	if (!atomic_load_explicit(&control->lane_sleeps, memory_order_relaxed) ||
 	    !atomic_exchange(&control->lane_sleeps, 0))
 		return;
@@ -297,7 +297,7 @@ static void sleep_for_work(struct gd_process *process)
 	struct gd_control *control = process->control;
 	uint32_t word = atomic_load(&control->wake_word);
 	atomic_fetch_add(&control->pumps_asleep, 1);
-	atomic_thread_fence(memory_order_seq_cst);
+	gd_fence();
 	if (!work_waits(process)) {
 		struct timespec limit = {.tv_nsec = SLEEP_MS * (long)GD_NS_PER_MS};
 		syscall(SYS_futex, &control->wake_word, FUTEX_WAIT, word, &limit, NULL, 0);
