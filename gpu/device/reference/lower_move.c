@@ -89,11 +89,17 @@ static bool move_special(struct gd_lower *lower, const struct gd_ptx_operand *op
 	if (!find_special(operand, &which))
 		return gd_lower_unknown(lower, " with `%.*s`", (int)(operand->length & 63), operand->text);
 	bool is_wide = which == GD_SPECIAL_CLOCK64 || which == GD_SPECIAL_GLOBALTIMER;
+	bool is_lane = which < GD_SPECIAL_NTID || which == GD_SPECIAL_LANEID ||
+		       (which >= GD_SPECIAL_LANEMASK_EQ && which <= GD_SPECIAL_LANEMASK_GT);
 	if (class == GD_CLASS_PRED || (is_wide && class != GD_CLASS_64))
 		return gd_lower_wrong(lower, "a special register of another size");
 	if (!is_wide && class != GD_CLASS_32)
 		narrow = gd_lower_temp(lower, GD_CLASS_32);
-	if (!narrow || !gd_lower_op(lower, is_wide ? GD_OP_special_64 : GD_OP_special_32, narrow, 0, 0, 0))
+	if (!narrow || !gd_lower_op(lower,
+				    is_wide   ? GD_OP_special_64
+				    : is_lane ? GD_OP_special_lane
+					      : GD_OP_special_32,
+				    narrow, 0, 0, 0))
 		return gd_lower_wrong(lower, "too many registers");
 	lower->func->lir[lower->func->lir_count - 1].aux = which;
 	if (is_wide || class == GD_CLASS_32)

@@ -47,7 +47,7 @@ static const struct gd_vm_insn *op_selp_pred(struct gd_vm *vm, const struct gd_v
 	return set_predicate(vm, in, (predicate(vm, in->o[1]) & p) | (predicate(vm, in->o[2]) & ~p));
 }
 
-static uint64_t special_uniform(const struct gd_vm *vm, uint32_t which)
+uint64_t gd_vm_special(const struct gd_vm *vm, uint32_t which)
 {
 	const struct gd_vm_launch *launch = vm->launch;
 	const uint64_t workspace = launch->grid_span.base;
@@ -86,41 +86,9 @@ static uint64_t special_uniform(const struct gd_vm *vm, uint32_t which)
 	}
 }
 
-static uint32_t special_lane(const struct gd_vm *vm, uint32_t which, uint32_t lane, uint32_t uniform)
-{
-	uint32_t bit = 1u << lane;
-	if (which < GD_SPECIAL_NTID)
-		return vm->warp->tid[which][lane];
-	switch (which) {
-	case GD_SPECIAL_LANEID:
-		return lane;
-	case GD_SPECIAL_LANEMASK_EQ:
-		return bit;
-	case GD_SPECIAL_LANEMASK_LE:
-		return bit | (bit - 1);
-	case GD_SPECIAL_LANEMASK_LT:
-		return bit - 1;
-	case GD_SPECIAL_LANEMASK_GE:
-		return ~(bit - 1);
-	case GD_SPECIAL_LANEMASK_GT:
-		return ~(bit | (bit - 1));
-	default:
-		return uniform;
-	}
-}
-
-static const struct gd_vm_insn *op_special_32(struct gd_vm *vm, const struct gd_vm_insn *in)
-{
-	uint32_t *to = gd_vm_at(vm, in->o[0]);
-	uint32_t uniform = (uint32_t)special_uniform(vm, in->aux);
-	for (uint32_t lane = 0; lane < GD_LANES; lane++)
-		to[lane] = vm->lanes[lane] ? special_lane(vm, in->aux, lane, uniform) : to[lane];
-	return in + 1;
-}
-
 static const struct gd_vm_insn *op_special_64(struct gd_vm *vm, const struct gd_vm_insn *in)
 {
-	uint64_t *to = gd_vm_at(vm, in->o[0]), value = special_uniform(vm, in->aux);
+	uint64_t *to = gd_vm_at(vm, in->o[0]), value = gd_vm_special(vm, in->aux);
 	for (uint32_t lane = 0; lane < GD_LANES; lane++)
 		to[lane] = vm->lanes[lane] ? value : to[lane];
 	return in + 1;
@@ -170,7 +138,6 @@ void gd_vm_misc_ops(gd_vm_fn *table)
 	table[GD_OP_pred_or] = op_pred_or;
 	table[GD_OP_pred_xor] = op_pred_xor;
 	table[GD_OP_selp_pred] = op_selp_pred;
-	table[GD_OP_special_32] = op_special_32;
 	table[GD_OP_special_64] = op_special_64;
 	table[GD_OP_local_address] = op_local_address;
 	table[GD_OP_isspacep] = op_isspacep;

@@ -300,6 +300,9 @@ const struct gd_vm_insn *gd_vm_fault(struct gd_vm *vm, const struct gd_vm_insn *
 				     const char *native_name, const char *format, ...)
     __attribute__((format(printf, 6, 7)));
 
+/* The value of a special register (special.h) that is the same for all lanes of the running warp. */
+uint64_t gd_vm_special(const struct gd_vm *vm, uint32_t which);
+
 /* Find the span of an address for one access; NULL after reporting the fault. `size` 1, 2, 4, 8 or 16. */
 const struct gd_vm_span *gd_vm_span_find(struct gd_vm *vm, const struct gd_vm_insn *in, uint32_t lane,
 					 uint64_t address, uint32_t size, uint32_t flags);

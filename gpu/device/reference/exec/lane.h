@@ -318,6 +318,16 @@ static inline float lane_div_approx(float a, float b)
 	return is_huge ? flushed : lane_nan32(a / b);
 }
 
+/* 1/sqrt(a): a single-precision estimate and one step of Newton in double precision, good to about 2^-46. */
+static inline float lane_rsqrt(float a)
+{
+	float estimate = 1.0f / __builtin_sqrtf(a);
+	double y = (double)estimate, e = 1.0 - (double)a * y * y;
+	float refined = (float)(y + y * e * (0.5 + 0.375 * e));
+	bool is_plain = estimate > 0.0f && estimate < 3.0e38f && a < 3.0e38f;
+	return is_plain ? refined : lane_nan32(estimate);
+}
+
 /* 2^a: the fraction by a polynomial in double precision, far below half an ULP of a float. */
 static inline float lane_ex2(float a)
 {

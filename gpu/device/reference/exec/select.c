@@ -1,4 +1,5 @@
 #include "gpu/device/reference/exec/loops.h"
+#include "gpu/device/reference/special.h"
 
 static const uint32_t lane_bit[GD_LANES] = {
     1u << 0,  1u << 1,  1u << 2,  1u << 3,  1u << 4,  1u << 5,  1u << 6,  1u << 7,
@@ -165,6 +166,32 @@ static inline uint64_t parameter(const struct gd_vm *vm, const struct gd_vm_insn
 UNIFORM(uniform_16, uint16_t)
 UNIFORM(uniform_32, uint32_t)
 UNIFORM(uniform_64, uint64_t)
+
+/* A special register that differs from lane to lane: aux which. */
+static const struct gd_vm_insn *op_special_lane(struct gd_vm *vm, const struct gd_vm_insn *in)
+{
+	uint32_t *to = gd_vm_at(vm, in->o[0]);
+	const uint32_t which = in->aux;
+	if (which < GD_SPECIAL_NTID) {
+		const uint32_t *tid = vm->warp->tid[which];
+		LANES_STORE(uint32_t, (void)0, tid[i]);
+	}
+	LANES_STORE(uint32_t, const uint32_t bit = lane_bit[i],
+		    which == GD_SPECIAL_LANEID        ? i
+		    : which == GD_SPECIAL_LANEMASK_EQ ? bit
+		    : which == GD_SPECIAL_LANEMASK_LE ? bit | (bit - 1)
+		    : which == GD_SPECIAL_LANEMASK_LT ? bit - 1
+		    : which == GD_SPECIAL_LANEMASK_GE ? ~(bit - 1)
+						      : ~(bit | (bit - 1)));
+}
+
+/* One that is the same for all. */
+static const struct gd_vm_insn *op_special_32(struct gd_vm *vm, const struct gd_vm_insn *in)
+{
+	uint32_t *to = gd_vm_at(vm, in->o[0]);
+	const uint32_t all = (uint32_t)gd_vm_special(vm, in->aux);
+	LANES_STORE(uint32_t, (void)0, all);
+}
 
 void GD_EXEC(gd_exec_select)(gd_vm_fn *table)
 {
