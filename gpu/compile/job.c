@@ -51,6 +51,21 @@ static bool no_kernel(struct gd_result *result, const struct gd_ptx *ptx, const 
 	return false;
 }
 
+/* The compiler took the source, but what it made of it is beyond us: by its many parameters, or by what
+ * inline assembly put there. */
+static bool unusual(struct gd_result *result, const struct gd_error *error)
+{
+	if (error->code == GD_INVALID_PROGRAM) {
+		result->outcome = GD_OUTCOME_NO_KERNEL;
+		result->fix = text_of(
+		    error->fix[0] ? strdup(error->fix)
+				  : "Use fewer parameters, and inline assembly of instructions only.");
+		result->pointer = text_of("/source");
+	}
+	result->text = text_of(strdup(error->text));
+	return false;
+}
+
 /* The request's kernel did not compile as a name: is it the name alone that is wrong? */
 static bool explain_failure(const struct gd_run_context *context, const struct gd_run *failed,
 			    struct gd_result *result)
@@ -120,17 +135,13 @@ static bool make(const struct gd_run_context *context, struct gd_result *result)
 		return explain_failure(context, &run, result);
 	result->log = run.log;
 	result->outcome = GD_OUTCOME_BROKEN;
-	if (!gd_ptx_scan(run.ptx.text, run.ptx.bytes, &ptx, &error)) {
-		result->text = text_of(strdup(error.text));
-		return false;
-	}
+	if (!gd_ptx_scan(run.ptx.text, run.ptx.bytes, &ptx, &error))
+		return unusual(result, &error);
 	const struct gd_ptx_entry *entry = find_entry(request, &run, &ptx, result);
 	if (!entry)
 		return false;
-	if (!gd_signature_of_slots(entry->slots, entry->count, &result->signature, &error)) {
-		result->text = text_of(strdup(error.text));
-		return false;
-	}
+	if (!gd_signature_of_slots(entry->slots, entry->count, &result->signature, &error))
+		return unusual(result, &error);
 	result->has_types = gd_reflect(context, entry->name, &result->signature);
 	result->entry = text_of(entry->name);
 	result->ptx = run.ptx;

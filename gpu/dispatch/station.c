@@ -3,7 +3,7 @@
 #include "gpu/base/clock.h"
 #include "gpu/worker/process.h"
 
-enum { BACKOFF_FIRST_MS = 20, BACKOFF_MAX_MS = 5000, QUICK_S = 5 };
+enum { BACKOFF_FIRST_MS = 20, BACKOFF_FAULT_MAX_MS = 200, BACKOFF_MAX_MS = 5000, QUICK_S = 5 };
 
 enum restart_reason { RESTART_FAULT, RESTART_KILLED, RESTART_DEADLINE, RESTART_EXIT };
 
@@ -23,20 +23,25 @@ static void restart_now(struct gd_timer *timer)
 	gd_station_start(gd_container(timer, struct gd_station, restart));
 }
 
-static void restart_later(struct gd_station *station)
+/*
+ * A worker that lasted is replaced at once; one that keeps dying waits longer each time. What requests do to
+ * workers says little of the next one: were it waited out, a client with a few endless or faulting kernels
+ * would keep everybody from the device. A deadline's kill costs no wait; after faults, which a broken device
+ * has too, it stays short.
+ */
+static void restart_later(struct gd_station *station, uint64_t longest_ms)
 {
-	/* a worker that lasted is replaced at once; one that keeps dying waits longer each time */
 	uint64_t delay_ms = 0;
-	if (gd_now_ns() - station->last_start_ns < QUICK_S * GD_NS_PER_S) {
+	if (!longest_ms || gd_now_ns() - station->last_start_ns >= QUICK_S * GD_NS_PER_S) {
+		station->quick_failures = 0;
+	} else {
 		uint32_t doublings = station->quick_failures < 8 ? station->quick_failures : 8;
 		if (station->quick_failures)
 			delay_ms = (uint64_t)BACKOFF_FIRST_MS << doublings;
 		station->quick_failures++;
-	} else {
-		station->quick_failures = 0;
 	}
-	if (delay_ms > BACKOFF_MAX_MS)
-		delay_ms = BACKOFF_MAX_MS;
+	if (delay_ms > longest_ms)
+		delay_ms = longest_ms;
 	station->restart.fn = restart_now;
 	gd_loop_arm(station->engine->loop, &station->restart, gd_now_ns() + delay_ms * GD_NS_PER_MS);
 }
@@ -53,7 +58,7 @@ void gd_station_start(struct gd_station *station)
 	}
 	set_state(station, GD_DEVICE_RECOVERING, error.text);
 	station->quick_failures++;
-	restart_later(station);
+	restart_later(station, BACKOFF_MAX_MS);
 }
 
 static bool is_text(const char *text, size_t capacity)
@@ -143,5 +148,8 @@ void gd_station_lost(struct gd_station *station)
 	gd_link_unref(link);
 	gd_canary_kick(engine->canary);
 	if (!engine->ending)
-		restart_later(station);
+		restart_later(station, !was_ready                   ? BACKOFF_MAX_MS
+				       : reason == RESTART_DEADLINE ? 0
+				       : reason == RESTART_FAULT    ? BACKOFF_FAULT_MAX_MS
+								    : BACKOFF_MAX_MS);
 }
