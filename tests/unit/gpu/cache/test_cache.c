@@ -1,80 +1,13 @@
 /* The memory tier: single flight, what goes first, why a key is missing, and no memory. */
-#include "gpu/cache/cache.h"
-
 #include "tests/support/alloc_fail.h"
+#include "tests/unit/gpu/cache/rig_cache.h"
 
-#include <pthread.h>
-#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
-
-struct value {
-	_Atomic int references;
-	unsigned key;
-};
-
-static _Atomic int values_alive;
-
-static struct value *new_value(unsigned key)
-{
-	struct value *value = calloc(1, sizeof *value);
-	assert_non_null(value);
-	value->references = 1;
-	value->key = key;
-	values_alive++;
-	return value;
-}
-
-static void *retain(void *value)
-{
-	atomic_fetch_add(&((struct value *)value)->references, 1);
-	return value;
-}
-
-static void release(void *pointer)
-{
-	struct value *value = pointer;
-	if (atomic_fetch_sub(&value->references, 1) != 1)
-		return;
-	values_alive--;
-	free(value);
-}
-
-static struct gd_cache *cache;
-
-static void open_cache(size_t bytes_max, uint32_t entries_max)
-{
-	struct gd_error error = {0};
-	struct gd_cache_config config = {
-	    .bytes_max = bytes_max, .entries_max = entries_max, .retain = retain, .release = release};
-	if (!gd_cache_new(&config, &cache, &error))
-		fail_msg("%s", error.text);
-}
-
-static void close_cache(void)
-{
-	gd_cache_free(cache);
-	cache = NULL;
-	assert_int_equal(values_alive, 0);
-}
-
-/* Key `number` of program `program`, kernel `kernel`. */
-static struct gd_cache_key key_of(unsigned number, unsigned program, const char *kernel)
-{
-	struct gd_cache_key key = {.kernel = kernel};
-	/* spread like a digest */
-	uint64_t mixed = (number + 1) * 0x9e3779b97f4a7c15ull;
-	memcpy(key.key, &mixed, sizeof mixed);
-	memcpy(key.key + 8, &number, sizeof number);
-	memcpy(key.program, &program, sizeof program);
-	return key;
-}
 
 struct answer {
 	enum gd_lookup lookup;
@@ -440,100 +373,6 @@ static void growing_without_memory_only_makes_it_slower(void **state)
 	close_cache();
 }
 
-/* ---- many threads ---- */
-
-enum { THREADS = 4, ROUNDS = 20000, SHARED_KEYS = 37 };
-
-static _Atomic int flights[SHARED_KEYS];
-static _Atomic unsigned hits, joins, owns, forgotten;
-
-struct request {
-	struct gd_waiter waiter;
-	_Atomic int answered;
-};
-
-static uint32_t random_next(uint32_t *seed)
-{
-	*seed ^= *seed << 13;
-	*seed ^= *seed >> 17;
-	*seed ^= *seed << 5;
-	return *seed;
-}
-
-static void own(const struct gd_cache_key *key, unsigned number, bool fails)
-{
-	/* nobody else has this flight */
-	assert_int_equal(atomic_fetch_add(&flights[number], 1), 0);
-	struct value *value = fails ? NULL : new_value(number);
-	if (number % 5 == 0)
-		sched_yield();
-	assert_int_equal(atomic_fetch_sub(&flights[number], 1), 1);
-	struct gd_waiter *waiter = gd_cache_finish(cache, key->key, value, 1 + number), *next;
-	for (; waiter; waiter = next) {
-		next = waiter->next;
-		struct request *request = waiter->owner;
-		atomic_fetch_add(&request->answered, 1);
-	}
-	if (value)
-		release(value);
-}
-
-static void *ask_at_random(void *argument)
-{
-	uint32_t seed = 77 + *(unsigned *)argument;
-	for (unsigned i = 0; i < ROUNDS; i++) {
-		unsigned number = random_next(&seed) % SHARED_KEYS;
-		struct gd_cache_key key = key_of(number, number, "k");
-		struct request request = {.waiter.owner = &request};
-		void *value = NULL;
-		enum gd_miss_reason reason;
-		bool joinable;
-		switch (gd_cache_begin(cache, &key, random_next(&seed) % 8 ? GD_CACHE_USE : GD_CACHE_REFRESH,
-				       &request.waiter, &value, &reason, &joinable)) {
-		case GD_LOOKUP_HIT:
-			assert_int_equal(((struct value *)value)->key, number);
-			release(value);
-			hits++;
-			break;
-		case GD_LOOKUP_OWNER:
-			own(&key, number, random_next(&seed) % 4 == 0);
-			assert_int_equal(request.answered, 1);
-			owns++;
-			break;
-		case GD_LOOKUP_JOINED:
-			joins++;
-			if (random_next(&seed) % 2 && gd_cache_forget(cache, key.key, &request.waiter)) {
-				forgotten++;
-				break;
-			}
-			while (!atomic_load(&request.answered))
-				sched_yield();
-			break;
-		}
-	}
-	return NULL;
-}
-
-static void many_threads_never_fly_twice_for_one_key(void **state)
-{
-	(void)state;
-	pthread_t threads[THREADS];
-	unsigned numbers[THREADS];
-	open_cache(300, 20);
-	for (unsigned i = 0; i < THREADS; i++) {
-		numbers[i] = i;
-		assert_int_equal(pthread_create(&threads[i], NULL, ask_at_random, &numbers[i]), 0);
-	}
-	for (unsigned i = 0; i < THREADS; i++)
-		pthread_join(threads[i], NULL);
-	assert_int_equal(hits + joins + owns, THREADS * ROUNDS);
-	assert_true(hits && owns);
-	assert_true(counts().bytes <= 300);
-	assert_true(counts().entries <= 20);
-	print_message("%u hits, %u owners, %u joined, %u of them forgot\n", hits, owns, joins, forgotten);
-	close_cache();
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -552,7 +391,6 @@ int main(void)
 	    cmocka_unit_test(without_memory_the_owner_flies_alone),
 	    cmocka_unit_test(a_cache_that_cannot_be_made_fails_at_each_allocation),
 	    cmocka_unit_test(growing_without_memory_only_makes_it_slower),
-	    cmocka_unit_test(many_threads_never_fly_twice_for_one_key),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
