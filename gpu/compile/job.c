@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { WHY_MAX = 400 };
+
 static struct gd_wire_text text_of(const char *text)
 {
 	return (struct gd_wire_text){text ? text : "", text ? strlen(text) : 0};
@@ -79,10 +81,17 @@ static bool explain_failure(const struct gd_run_context *context, const struct g
 	struct gd_error ignored;
 	if (!gd_ptx_scan(alone.ptx.text, alone.ptx.bytes, &ptx, &ignored))
 		return false;
-	/* a log that speaks of nothing but the name that we appended helps nobody */
-	if (!memmem(failed->log.text, failed->log.bytes, "kernel.cu(", 10))
-		result->log = alone.log;
-	return no_kernel(result, &ptx, "`kernel` names no kernel of the source, or more than one");
+	gd_auto_buf struct gd_buf why;
+	gd_buf_init(&why, WHY_MAX);
+	gd_buf_puts(&why, "`kernel` names no kernel of the source, or more than one");
+	const char *said = memmem(failed->log.text, failed->log.bytes, "error: ", 7);
+	if (said) {
+		said += 7;
+		size_t left = failed->log.bytes - (size_t)(said - failed->log.text);
+		const char *end = memchr(said, '\n', left);
+		gd_buf_printf(&why, " (%.*s)", (int)(end ? (size_t)(end - said) : left), said);
+	}
+	return no_kernel(result, &ptx, why.data ? why.data : "`kernel` names no kernel of the source");
 }
 
 static const struct gd_ptx_entry *find_entry(const struct gd_request *request, const struct gd_run *run,
