@@ -44,6 +44,12 @@ class Programs(ApiTest):
         other = "reference" if here == "cuda" else "cuda"
         self.refused(503, 1002, {"source": SAXPY, "backend": other})
 
+    def test_a_kernel_expression_that_does_not_compile_says_why(self):
+        source = """namespace ops { struct Mul { static __device__ float f(float a, float b) { return a * b; } }; }
+template <class T, class Op> __global__ void zip(const T *a, T *c) { c[0] = Op::f(a[0], a[1]); }"""
+        answer = self.refused(422, 1006, {"source": source, "kernel": "zip<float, ops::Sub>"}, "/kernel")
+        self.assertIn('has no member "Sub"', answer["detail"])
+
     def test_options_outside_the_list(self):
         for option in ("-I/etc", "--pre-include=/etc/hostname", "-include=x", "--ptxas-options=-v", "-arch=sm_90", "-time=f",
                        "--pch", "-dlto", "@file", "-DX=1 -I/etc", "--std=c++98", "--fmad=maybe", "", "-"):
