@@ -14,7 +14,8 @@
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
-#define CHUNK_GRANULARITY (64u * 1024)
+#define CHUNK_GRANULARITY  (64u * 1024)
+#define CLEAR_BY_PAGES_MIN (1u << 20) /* below, writing zeroes is quicker than new pages */
 
 static uint32_t device_count(struct gd_error *error)
 {
@@ -267,6 +268,23 @@ static bool stream_copy(struct gd_stream *stream, bool to_chunk, struct gd_chunk
 	return true;
 }
 
+/*
+ * A chunk may be gigabytes, and a pump that wrote them all would serve nobody meanwhile: whole pages are
+ * given back to the system, read as zeroes from then on, and cost only where the kernel touches them.
+ */
+static void clear(uint8_t *memory, uint64_t bytes)
+{
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+	uint8_t *first = (uint8_t *)(((uintptr_t)memory + page - 1) & ~(page - 1));
+	uint8_t *last = (uint8_t *)((uintptr_t)(memory + bytes) & ~(page - 1));
+	if (bytes < CLEAR_BY_PAGES_MIN || madvise(first, (size_t)(last - first), MADV_REMOVE)) {
+		memset(memory, 0, bytes);
+		return;
+	}
+	memset(memory, 0, (size_t)(first - memory));
+	memset(last, 0, (size_t)(memory + bytes - last));
+}
+
 static bool stream_zero(struct gd_stream *stream, struct gd_chunk *chunk, uint64_t chunk_offset,
 			uint64_t bytes, struct gd_error *error)
 {
@@ -276,7 +294,7 @@ static bool stream_zero(struct gd_stream *stream, struct gd_chunk *chunk, uint64
 		return gd_error_set(error, GD_INVALID_REQUEST, "Clear within the chunk.",
 				    "%llu bytes to clear lie outside of the chunk",
 				    (unsigned long long)bytes);
-	memset(chunk->memory + chunk_offset, 0, bytes);
+	clear(chunk->memory + chunk_offset, bytes);
 	stream->timing = (struct gd_launch_timing){0};
 	stream->state = GD_STREAM_DONE;
 	return true;
