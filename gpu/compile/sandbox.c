@@ -175,9 +175,14 @@ bool gd_sandbox_enter_server(pid_t parent_pid, struct gd_sandbox *out_sandbox, s
 	return true;
 }
 
+/* Where the service itself was given less, that stands: a hard limit cannot be raised. */
 static bool set_limit(__rlimit_resource_t resource, rlim_t soft, rlim_t hard)
 {
-	struct rlimit limit = {soft, hard};
+	struct rlimit limit, given;
+	if (getrlimit(resource, &given) != 0)
+		return false;
+	limit.rlim_max = hard < given.rlim_max ? hard : given.rlim_max;
+	limit.rlim_cur = soft < limit.rlim_max ? soft : limit.rlim_max;
 	return setrlimit(resource, &limit) == 0;
 }
 
