@@ -19,6 +19,7 @@ void gd_api_config_init(struct gd_api_config *out_config)
 	    .timeout_ms_default = 30000,
 	    .timeout_ms_max = 300000,
 	    .pipelines_max = 100000,
+	    .pipelines_bytes_max = 1u << 30,
 	    .alarm_min_samples = 100,
 	    .alarm_window_s = 300,
 	};
@@ -35,7 +36,7 @@ bool gd_api_new(const struct gd_api_config *config, struct gd_engine *engine, st
 	api->config = *config;
 	api->engine = engine;
 	api->facts = facts;
-	if (!gd_pipelines_new(config->pipelines_max, &api->pipelines, error)) {
+	if (!gd_pipelines_new(config->pipelines_max, config->pipelines_bytes_max, &api->pipelines, error)) {
 		free(api);
 		return false;
 	}

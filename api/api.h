@@ -19,14 +19,15 @@ struct gd_api;
 struct gd_api_lane;
 
 struct gd_api_config {
-	uint64_t body_bytes_max;     /* 1 GiB */
-	uint64_t source_bytes_max;   /* 1 MiB */
-	uint64_t json_bytes_max;     /* skeleton, 1 MiB */
-	uint64_t header_json_max;    /* Inference-Header-Content-Length, 64 KiB */
-	uint32_t name_bytes_max;     /* 1 KiB */
-	uint32_t timeout_ms_default; /* 30 000 */
-	uint32_t timeout_ms_max;     /* 300 000 */
-	uint32_t pipelines_max;      /* 100 000 */
+	uint64_t body_bytes_max;      /* 1 GiB */
+	uint64_t source_bytes_max;    /* 1 MiB */
+	uint64_t json_bytes_max;      /* skeleton, 1 MiB */
+	uint64_t header_json_max;     /* Inference-Header-Content-Length, 64 KiB */
+	uint32_t name_bytes_max;      /* 1 KiB */
+	uint32_t timeout_ms_default;  /* 30 000 */
+	uint32_t timeout_ms_max;      /* 300 000 */
+	uint32_t pipelines_max;       /* 100 000 */
+	uint64_t pipelines_bytes_max; /* sources and artifacts that the table keeps, 1 GiB */
 	uint32_t alarm_threshold_bps;
 	uint32_t alarm_min_samples; /* 100 */
 	uint32_t alarm_window_s;

@@ -10,6 +10,7 @@ struct gd_pipelines {
 	pthread_rwlock_t lock;
 	_Atomic uint64_t generation;
 	uint32_t count, room, max;
+	uint64_t bytes, bytes_max;
 	struct gd_pipeline **items; /* sorted by id */
 };
 
@@ -36,7 +37,8 @@ const char *gd_pipeline_hex(const char *id)
 	return colon ? colon + 1 : id;
 }
 
-bool gd_pipelines_new(uint32_t max, struct gd_pipelines **out_pipelines, struct gd_error *error)
+bool gd_pipelines_new(uint32_t max, uint64_t bytes_max, struct gd_pipelines **out_pipelines,
+		      struct gd_error *error)
 {
 	struct gd_pipelines *pipelines = calloc(1, sizeof *pipelines);
 	if (!pipelines)
@@ -47,6 +49,7 @@ bool gd_pipelines_new(uint32_t max, struct gd_pipelines **out_pipelines, struct 
 		return gd_error_errno(error, failed, "cannot make a lock");
 	}
 	pipelines->max = max;
+	pipelines->bytes_max = bytes_max;
 	*out_pipelines = pipelines;
 	return true;
 }
@@ -92,8 +95,25 @@ struct gd_pipeline *gd_pipelines_find(struct gd_pipelines *pipelines, const char
 	return found;
 }
 
-static bool make_room(struct gd_pipelines *pipelines, struct gd_error *error)
+/* What a pipeline keeps in memory; an artifact in the cache too is counted at both places. */
+static uint64_t bytes_of(const struct gd_pipeline *pipeline)
 {
+	uint64_t bytes = sizeof *pipeline;
+	if (pipeline->program)
+		bytes += gd_program_bytes(pipeline->program);
+	if (pipeline->kernel)
+		bytes += gd_artifact_bytes(gd_kernel_artifact(pipeline->kernel));
+	if (pipeline->manifest_rest)
+		bytes += strlen(pipeline->manifest_rest);
+	return bytes;
+}
+
+static bool make_room(struct gd_pipelines *pipelines, uint64_t bytes, struct gd_error *error)
+{
+	if (bytes > pipelines->bytes_max || pipelines->bytes > pipelines->bytes_max - bytes)
+		return gd_error_set(error, GD_QUOTA_EXCEEDED, "delete pipelines that are no longer needed",
+				    "the table is full: its pipelines take %llu MiB of memory",
+				    (unsigned long long)(pipelines->bytes >> 20));
 	if (pipelines->count >= pipelines->max)
 		return gd_error_set(error, GD_QUOTA_EXCEEDED, "delete pipelines that are no longer needed",
 				    "the table is full: it holds %u pipelines", pipelines->max);
@@ -112,13 +132,15 @@ bool gd_pipelines_add(struct gd_pipelines *pipelines, struct gd_pipeline *pipeli
 		      struct gd_pipeline **out_pipeline, bool *out_is_new, struct gd_error *error)
 {
 	bool is_there, is_good = true;
+	uint64_t bytes = bytes_of(pipeline);
 	pthread_rwlock_wrlock(&pipelines->lock);
 	uint32_t index = place_of(pipelines, pipeline->id, &is_there);
-	if (!is_there && (is_good = make_room(pipelines, error))) {
+	if (!is_there && (is_good = make_room(pipelines, bytes, error))) {
 		memmove(pipelines->items + index + 1, pipelines->items + index,
 			(pipelines->count - index) * sizeof *pipelines->items);
 		pipelines->items[index] = gd_pipeline_ref(pipeline);
 		pipelines->count++;
+		pipelines->bytes += bytes;
 	}
 	if (is_good) {
 		*out_pipeline = gd_pipeline_ref(pipelines->items[index]);
@@ -137,6 +159,7 @@ bool gd_pipelines_remove(struct gd_pipelines *pipelines, const char *id)
 	if (is_there) {
 		removed = pipelines->items[index];
 		pipelines->count--;
+		pipelines->bytes -= bytes_of(removed);
 		memmove(pipelines->items + index, pipelines->items + index + 1,
 			(pipelines->count - index) * sizeof *pipelines->items);
 		atomic_fetch_add(&pipelines->generation, 1);

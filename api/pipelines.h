@@ -45,8 +45,9 @@ const char *gd_pipeline_hex(const char *id);
 
 struct gd_pipelines;
 
-/* At most `max` pipelines. Fails: GD_INTERNAL_STATE. */
-bool gd_pipelines_new(uint32_t max, struct gd_pipelines **out_pipelines, struct gd_error *error);
+/* At most `max` pipelines, which keep at most `bytes_max` of memory. Fails: GD_INTERNAL_STATE. */
+bool gd_pipelines_new(uint32_t max, uint64_t bytes_max, struct gd_pipelines **out_pipelines,
+		      struct gd_error *error);
 void gd_pipelines_free(struct gd_pipelines *pipelines);
 
 /* With a reference of its own; NULL when there is none. */

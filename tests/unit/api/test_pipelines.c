@@ -32,7 +32,7 @@ static void the_table_is_full_at_its_limit(void **state)
 	(void)state;
 	struct gd_pipelines *table;
 	struct gd_error error;
-	assert_true(gd_pipelines_new(100, &table, &error));
+	assert_true(gd_pipelines_new(100, UINT64_MAX, &table, &error));
 	for (unsigned i = 0; i < 100; i++)
 		add(table, i, true);
 	add(table, 50, false);
@@ -55,12 +55,31 @@ static void the_table_is_full_at_its_limit(void **state)
 	gd_pipelines_free(table);
 }
 
+static void the_table_is_full_at_its_memory_and_has_room_after_a_removal(void **state)
+{
+	(void)state;
+	struct gd_pipelines *table;
+	struct gd_error error;
+	assert_true(gd_pipelines_new(100, 3 * sizeof(struct gd_pipeline), &table, &error));
+	for (unsigned i = 0; i < 3; i++)
+		add(table, i, true);
+	add(table, 1, false);
+	struct gd_pipeline *one = make(3), *now;
+	bool is_new;
+	assert_false(gd_pipelines_add(table, one, &now, &is_new, &error));
+	assert_int_equal(error.code, GD_QUOTA_EXCEEDED);
+	gd_pipeline_free(one);
+	assert_true(gd_pipelines_remove(table, "reference:00000001"));
+	add(table, 3, true);
+	gd_pipelines_free(table);
+}
+
 static void pages_cover_everything_once_while_it_changes(void **state)
 {
 	(void)state;
 	struct gd_pipelines *table;
 	struct gd_error error;
-	assert_true(gd_pipelines_new(1000, &table, &error));
+	assert_true(gd_pipelines_new(1000, UINT64_MAX, &table, &error));
 	for (unsigned i = 0; i < 300; i++)
 		add(table, i, true);
 	char after[GD_PIPELINE_ID_BYTES] = "";
@@ -105,7 +124,7 @@ static void many_threads_share_it(void **state)
 	(void)state;
 	struct gd_pipelines *table;
 	struct gd_error error;
-	assert_true(gd_pipelines_new(1000, &table, &error));
+	assert_true(gd_pipelines_new(1000, UINT64_MAX, &table, &error));
 	pthread_t threads[4];
 	for (unsigned i = 0; i < 4; i++)
 		assert_int_equal(pthread_create(&threads[i], NULL, churn, table), 0);
@@ -136,6 +155,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(the_table_is_full_at_its_limit),
+	    cmocka_unit_test(the_table_is_full_at_its_memory_and_has_room_after_a_removal),
 	    cmocka_unit_test(pages_cover_everything_once_while_it_changes),
 	    cmocka_unit_test(many_threads_share_it),
 	    cmocka_unit_test_setup_teardown(a_lane_that_remembers_forgets_what_was_deleted, bench_up,
