@@ -31,6 +31,8 @@ void gd_signals_block(void)
 	sigset_t set = watched();
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
+	/* a log that has reached its limit is a failed write, no reason to end */
+	signal(SIGXFSZ, SIG_IGN);
 	/* inherited as ignored, children would be reaped before the engine has learnt how they ended */
 	signal(SIGCHLD, SIG_DFL);
 }

@@ -163,6 +163,8 @@ bool gd_child_settle(const char *role, pid_t parent_pid)
 	struct rlimit no_core = {0, 0};
 	setrlimit(RLIMIT_CORE, &no_core);
 	signal(SIGPIPE, SIG_IGN);
+	/* memory over the limit of files is a failed request, no reason to end */
+	signal(SIGXFSZ, SIG_IGN);
 	/* Ctrl-C reaches the whole group; a child ends when the front says so */
 	signal(SIGINT, SIG_IGN);
 	signal(SIGTERM, SIG_IGN);
