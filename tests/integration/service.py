@@ -36,13 +36,13 @@ class Answer:
 
 
 class Service:
-    def __init__(self, *arguments, backend="reference"):
+    def __init__(self, *arguments, backend="reference", wrap=()):  # wrap: a command that runs its arguments
         self.folder = tempfile.mkdtemp()
         self.port_file = os.path.join(self.folder, "port")
         self.log_path = os.path.join(self.folder, "log")
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(
-                [binary(), "--listen", "127.0.0.1:0", "--port-file", self.port_file, "--backend", backend,
+                [*wrap, binary(), "--listen", "127.0.0.1:0", "--port-file", self.port_file, "--backend", backend,
                  "--state-dir", os.path.join(self.folder, "state"), *arguments],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
         try:
