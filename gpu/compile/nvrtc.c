@@ -104,6 +104,25 @@ static const struct {
     BIND(archs, "nvrtcGetSupportedArchs", false),
 };
 
+/*
+ * NVRTC opens libnvrtc-builtins.so.MAJOR.MINOR by its bare name when it first compiles, and has no search
+ * path of its own: beside a library outside the loader's paths (a wheel, a toolkit that ldconfig does not
+ * know) it is not found. One that is loaded already is. A failure here is told by the warm-up's compile.
+ */
+static void open_builtins(const struct gd_nvrtc *nvrtc)
+{
+	int major = 0, minor = 0;
+	char *path = NULL;
+	const char *slash = strrchr(nvrtc->path, '/');
+	if (!slash || nvrtc->version(&major, &minor) != NVRTC_SUCCESS)
+		return;
+	if (asprintf(&path, "%.*s/libnvrtc-builtins.so.%d.%d", (int)(slash - nvrtc->path), nvrtc->path, major,
+		     minor) < 0)
+		return;
+	(void)dlopen(path, RTLD_NOW | RTLD_LOCAL);
+	free(path);
+}
+
 bool gd_nvrtc_load(const char *where, struct gd_nvrtc *out_nvrtc, struct gd_error *error)
 {
 	void *library = open_library(where, error);
@@ -120,6 +139,7 @@ bool gd_nvrtc_load(const char *where, struct gd_nvrtc *out_nvrtc, struct gd_erro
 	struct link_map *map = NULL;
 	if (dlinfo(library, RTLD_DI_LINKMAP, &map) != 0 || !realpath(map->l_name, out_nvrtc->path))
 		return unavailable(error, "the NVRTC library's file cannot be found");
+	open_builtins(out_nvrtc);
 	return true;
 }
 
