@@ -23,6 +23,12 @@ enum gd_op {
 /* All handlers, by enum gd_op; none is NULL. The table lives as long as the process. Any thread. */
 const gd_vm_fn *gd_vm_handlers(void);
 
+/*
+ * For tests: have programs that are loaded from now on use the handlers compiled for "base", "v3" or "v4".
+ * False when they were not built or this processor lacks what they need.
+ */
+bool gd_vm_handlers_use(const char *variant);
+
 /* Each part fills in its own; called once, by gd_vm_handlers. */
 void gd_vm_flow_ops(gd_vm_fn *table);
 void gd_vm_call_ops(gd_vm_fn *table);

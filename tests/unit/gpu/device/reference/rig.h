@@ -8,6 +8,7 @@
 #define GD_TESTS_REFERENCE_RIG_H
 
 #include "gpu/device/device.h"
+#include "gpu/device/reference/ops.h"
 #include "gpu/device/reference/stream.h"
 #include "tests/unit/gpu/device/nvrtc.h"
 
@@ -185,5 +186,20 @@ __attribute__((unused)) static void rig_must_fault(struct rig *rig, const struct
 	if (!strstr(rig->error.text, text))
 		fail_msg("`%s` is not in `%s`", text, rig->error.text);
 }
+
+/* Run a group of tests with every instruction set that the device was built for and this processor has. */
+#define rig_run_variants(tests)                                                                              \
+	__extension__({                                                                                      \
+		static const char *const rig_variants[] = {"base", "v3", "v4"};                              \
+		int rig_failures = 0;                                                                        \
+		for (size_t rig_i = 0; rig_i < 3; rig_i++) {                                                 \
+			bool rig_is_there = gd_vm_handlers_use(rig_variants[rig_i]);                         \
+			print_message("instruction set %s%s\n", rig_variants[rig_i],                         \
+				      rig_is_there ? "" : " skipped: this processor or build lacks it");     \
+			if (rig_is_there)                                                                    \
+				rig_failures += cmocka_run_group_tests(tests, NULL, NULL);                   \
+		}                                                                                            \
+		rig_failures;                                                                                \
+	})
 
 #endif

@@ -661,5 +661,5 @@ int main(void)
 	    cmocka_unit_test(float_expressions_are_within_their_ulp),
 	    cmocka_unit_test(double_expressions_are_within_their_ulp),
 	};
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return rig_run_variants(tests);
 }

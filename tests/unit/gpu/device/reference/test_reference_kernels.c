@@ -346,5 +346,5 @@ int main(void)
 	    cmocka_unit_test(a_scan_with_many_barriers_runs_in_dynamic_shared_memory),
 	    cmocka_unit_test(an_n_body_step_reads_float4),
 	};
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return rig_run_variants(tests);
 }

@@ -435,5 +435,5 @@ int main(void)
 	    cmocka_unit_test(directed_rounding_agrees_with_the_processor),
 	    cmocka_unit_test(half_fma_is_exact_over_many_operands),
 	};
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return rig_run_variants(tests);
 }
