@@ -69,7 +69,7 @@ static void the_table_is_full_at_its_memory_and_has_room_after_a_removal(void **
 	assert_false(gd_pipelines_add(table, one, &now, &is_new, &error));
 	assert_int_equal(error.code, GD_QUOTA_EXCEEDED);
 	gd_pipeline_free(one);
-	assert_true(gd_pipelines_remove(table, "reference:00000001"));
+	assert_true(gd_pipelines_remove(table, "reference:00000000"));
 	add(table, 3, true);
 	gd_pipelines_free(table);
 }
