@@ -2,6 +2,9 @@
 
 #include "gpu/device/reference/access.h"
 
+/* Blocks of a kernel may race for its memory: that is the kernel's affair, and no fault of this program's. */
+#define KERNEL_ACCESS __attribute__((no_sanitize("thread")))
+
 /* How the lanes' accesses lie. Inactive lanes of a load go where the first active one goes. */
 enum pattern {
 	FAULTED,
@@ -15,7 +18,8 @@ struct places {
 };
 
 /* Collect the lanes' generic addresses. */
-static inline void addresses_of(const struct gd_vm *vm, const struct gd_vm_insn *in, uint64_t *addresses)
+static inline KERNEL_ACCESS void addresses_of(const struct gd_vm *vm, const struct gd_vm_insn *in,
+					      uint64_t *addresses)
 {
 	if (in->aux2 & GD_ACCESS_WIDE) {
 		const uint64_t *from = gd_vm_at(vm, in->o[0]);
@@ -53,8 +57,8 @@ static __attribute__((noinline)) enum pattern resolve_slowly(struct gd_vm *vm, c
 }
 
 /* Check all lanes' accesses of `size` bytes (a power of two) and find their memory. */
-static inline enum pattern resolve(struct gd_vm *vm, const struct gd_vm_insn *in, uint32_t size,
-				   uint32_t flags, struct places *places)
+static inline KERNEL_ACCESS enum pattern resolve(struct gd_vm *vm, const struct gd_vm_insn *in, uint32_t size,
+						 uint32_t flags, struct places *places)
 {
 	_Alignas(64) uint64_t addresses[GD_LANES];
 	addresses_of(vm, in, addresses);
@@ -99,7 +103,7 @@ static inline enum pattern resolve(struct gd_vm *vm, const struct gd_vm_insn *in
 	return SCATTERED;
 }
 
-static inline uint64_t fetch(const uint8_t *at, size_t bytes)
+static inline KERNEL_ACCESS uint64_t fetch(const uint8_t *at, size_t bytes)
 {
 	uint64_t value = 0;
 	memcpy(&value, at, bytes);
@@ -108,7 +112,8 @@ static inline uint64_t fetch(const uint8_t *at, size_t bytes)
 
 /* o[0] the address; o[1] to o[4] the results; the low bits of aux2 count them. */
 #define LOAD(name, memory, type)                                                                             \
-	static const struct gd_vm_insn *op_##name(struct gd_vm *vm, const struct gd_vm_insn *in)             \
+	static KERNEL_ACCESS const struct gd_vm_insn *op_##name(struct gd_vm *vm,                            \
+								const struct gd_vm_insn *in)                 \
 	{                                                                                                    \
 		struct places places;                                                                        \
 		const uint32_t count = in->aux2 & GD_ACCESS_COUNT;                                           \
@@ -152,7 +157,8 @@ GD_OPS_LOAD(LOAD)
 /* o[0] the address; o[1] to o[4] the values. Lanes store in order: the highest of several at one place wins.
  */
 #define STORE(name, memory, type)                                                                            \
-	static const struct gd_vm_insn *op_##name(struct gd_vm *vm, const struct gd_vm_insn *in)             \
+	static KERNEL_ACCESS const struct gd_vm_insn *op_##name(struct gd_vm *vm,                            \
+								const struct gd_vm_insn *in)                 \
 	{                                                                                                    \
 		struct places places;                                                                        \
 		const uint32_t count = in->aux2 & GD_ACCESS_COUNT;                                           \
