@@ -374,13 +374,30 @@
 	X(st_32_64, uint32_t, uint64_t)                                                                      \
 	X(st_64_64, uint64_t, uint64_t)
 
+/* clang-format off: it gives no two runs the same form here */
 /* Handlers written by hand, X(name): in exec/ (selection and moves) and in op_*.c. */
 #define GD_OPS_EXEC(X)                                                                                       \
 	X(special_lane)                                                                                      \
 	X(special_32)                                                                                        \
-	X(lop3_32) X(bfi_32) X(bfi_64) X(selp_16) X(selp_32) X(selp_64) X(unpack_16) X(unpack_32)            \
-	    X(add_cc_32) X(add_cc_64) X(sub_cc_32) X(sub_cc_64) X(extract) X(insert) X(uniform_16)           \
-		X(uniform_32) X(uniform_64) X(unpack4_16) X(pack4_16)
+	X(lop3_32)                                                                                           \
+	X(bfi_32)                                                                                            \
+	X(bfi_64)                                                                                            \
+	X(selp_16)                                                                                           \
+	X(selp_32)                                                                                           \
+	X(selp_64)                                                                                           \
+	X(unpack_16)                                                                                         \
+	X(unpack_32)                                                                                         \
+	X(add_cc_32)                                                                                         \
+	X(add_cc_64)                                                                                         \
+	X(sub_cc_32)                                                                                         \
+	X(sub_cc_64)                                                                                         \
+	X(extract)                                                                                           \
+	X(insert)                                                                                            \
+	X(uniform_16)                                                                                        \
+	X(uniform_32)                                                                                        \
+	X(uniform_64)                                                                                        \
+	X(unpack4_16)                                                                                        \
+	X(pack4_16)
 #define GD_OPS_OTHER(X)                                                                                      \
 	X(guarded)                                                                                           \
 	X(bra)                                                                                               \
@@ -389,11 +406,42 @@
 	X(brx)                                                                                               \
 	X(exit)                                                                                              \
 	X(ret)                                                                                               \
-	X(call) X(call_indirect) X(trap) X(yield) X(spin) X(fence) X(nop) X(pred_mov) X(pred_not)            \
-	    X(pred_and) X(pred_or) X(pred_xor) X(selp_pred) X(special_64) X(local_address) X(isspacep)       \
-		X(shfl) X(vote) X(match) X(redux) X(warp_sync) X(activemask) X(elect) X(barrier)             \
-		    X(barrier_red) X(barrier_arrive) X(atom_16) X(atom_32) X(atom_64) X(round_f32)           \
-			X(round_f64) X(round_cvt) X(vsimd) X(builtin_assert) X(builtin_malloc)               \
-			    X(builtin_free)
+	X(call)                                                                                              \
+	X(call_indirect)                                                                                     \
+	X(trap)                                                                                              \
+	X(yield)                                                                                             \
+	X(spin)                                                                                              \
+	X(fence)                                                                                             \
+	X(nop)                                                                                               \
+	X(pred_mov)                                                                                          \
+	X(pred_not)                                                                                          \
+	X(pred_and)                                                                                          \
+	X(pred_or)                                                                                           \
+	X(pred_xor)                                                                                          \
+	X(selp_pred)                                                                                         \
+	X(special_64)                                                                                        \
+	X(local_address)                                                                                     \
+	X(isspacep)                                                                                          \
+	X(shfl)                                                                                              \
+	X(vote)                                                                                              \
+	X(match)                                                                                             \
+	X(redux)                                                                                             \
+	X(warp_sync)                                                                                         \
+	X(activemask)                                                                                        \
+	X(elect)                                                                                             \
+	X(barrier)                                                                                           \
+	X(barrier_red)                                                                                       \
+	X(barrier_arrive)                                                                                    \
+	X(atom_16)                                                                                           \
+	X(atom_32)                                                                                           \
+	X(atom_64)                                                                                           \
+	X(round_f32)                                                                                         \
+	X(round_f64)                                                                                         \
+	X(round_cvt)                                                                                         \
+	X(vsimd)                                                                                             \
+	X(builtin_assert)                                                                                    \
+	X(builtin_malloc)                                                                                    \
+	X(builtin_free)
+/* clang-format on */
 
 #endif
