@@ -220,7 +220,8 @@ static bool describe_launch(struct gd_stream *stream, const struct gd_launch *la
 	vm->param_bytes = program->info.param_bytes;
 	vm->spans = stream->spans;
 	vm->slot_span = stream->slot_span;
-	memcpy(stream->params, launch->params, launch->param_bytes);
+	if (launch->param_bytes)
+		memcpy(stream->params, launch->params, launch->param_bytes);
 	for (uint32_t i = 0; i < launch->buffer_count; i++) {
 		if (!map_buffer(stream, launch, i))
 			return gd_error_set(error, GD_INVALID_REQUEST, "Name buffers inside their memory.",
