@@ -5,6 +5,9 @@
 #include <signal.h>
 #include <unistd.h>
 
+/* Long enough for an honest compile, also of an instrumented program on a busy machine. */
+enum { HANG_TIMEOUT_MS = 2000 };
+
 static struct harness usual;
 
 static int open_usual(void **state)
@@ -224,7 +227,7 @@ static void a_server_that_hangs_is_replaced(void **state)
 	static struct harness_job job;
 	pid_t before[8], after[8];
 	find_children(getpid(), before, 8);
-	harness_open(&harness, (struct gd_compiler_config){.jobs = 1, .timeout_ms = 300});
+	harness_open(&harness, (struct gd_compiler_config){.jobs = 1, .timeout_ms = HANG_TIMEOUT_MS});
 	harness_need_nvrtc(&harness);
 	find_children(getpid(), after, 8);
 	pid_t server = 0;

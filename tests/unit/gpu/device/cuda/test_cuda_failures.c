@@ -10,6 +10,14 @@
 #include <string.h>
 #include <unistd.h>
 
+/* One thread runs here: the thread sanitizer, ten times slower, has nothing to find in more than a sample of
+ * codes. */
+#if defined(__SANITIZE_THREAD__)
+enum { THIN_OUT = 10 };
+#else
+enum { THIN_OUT = 1 };
+#endif
+
 static const struct gd_device_ops *const ops = &gd_device_cuda_ops;
 
 static const char *const call_names[] = {
@@ -149,6 +157,8 @@ static void every_result_at_every_call_is_told_and_leaks_nothing(void **state)
 		/* All listed codes, and one of the future. */
 		if (result != 1001 && gd_cuda_verdict_of(result)->result != result)
 			continue;
+		if (THIN_OUT > 1 && result % THIN_OUT != 0 && result != 1001)
+			continue;
 		for (int call = 0; call < STUB_CALL_COUNT; call++) {
 			/* cuInit is called once in a process: test_cuda_driver has it. The wait for zeroing
 			 * takes 2 s. */
@@ -166,7 +176,7 @@ static void every_result_at_every_call_is_told_and_leaks_nothing(void **state)
 			}
 		}
 	}
-	assert_true(cases > 10000);
+	assert_true(cases > 10000 / THIN_OUT);
 	assert_int_equal(lowest_descriptor(), descriptor);
 }
 
