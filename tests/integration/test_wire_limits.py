@@ -96,6 +96,7 @@ class Deadlines(unittest.TestCase):
         for target in ("/pull?bytes=30000000", "/pull?bytes=30000000&stall=1"):
             with self.subTest(target), self.server.client(receive_buffer=4096) as client:
                 client.send(head("GET", target))
+                wire.until(lambda: self.server.counts()["alive"] > 0, "the request")
                 wire.until(lambda: self.server.counts()["alive"] == 0, "the end of a reader that stopped")
                 with self.assertRaises((AssertionError, ConnectionError)):
                     client.reply()
