@@ -208,8 +208,6 @@ bool gd_lane_new(struct gd_engine *engine, uint32_t index, struct gd_loop *loop,
  * thread.
  */
 void gd_lane_free(struct gd_lane *lane);
-/* Take finished dispatches from the rings now (the loop does it by itself too). Returns how many ended. */
-unsigned gd_lane_drain(struct gd_lane *lane);
 /* Dispatches submitted and not ended. */
 uint32_t gd_lane_inflight(const struct gd_lane *lane);
 

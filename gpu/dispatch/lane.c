@@ -73,15 +73,6 @@ void gd_lane_free(struct gd_lane *lane)
 			close_view(lane, i);
 }
 
-unsigned gd_lane_drain(struct gd_lane *lane)
-{
-	unsigned ended = 0;
-	for (uint32_t i = 0; i < GD_DEVICES_MAX; i++)
-		if (lane->views[i])
-			ended += gd_view_drain(lane->views[i]);
-	return ended;
-}
-
 uint32_t gd_lane_inflight(const struct gd_lane *lane)
 {
 	return lane->inflight;

@@ -57,12 +57,6 @@ void gd_lane_free(struct gd_lane *lane)
 	free(lane);
 }
 
-unsigned gd_lane_drain(struct gd_lane *lane)
-{
-	(void)lane;
-	return 0;
-}
-
 uint32_t gd_lane_inflight(const struct gd_lane *lane)
 {
 	(void)lane;
